@@ -1,0 +1,9 @@
+"""Make trained neural networks fair, as scikit-learn estimators over skorch nets."""
+
+from skfairaug._augmenter import AdversarialAugmenter
+from skfairaug._finetuner import FairAugmentFineTuner
+from skfairaug._reactivator import MaskReactivator
+
+__version__ = "0.1.0.dev0"
+
+__all__ = ["AdversarialAugmenter", "FairAugmentFineTuner", "MaskReactivator"]

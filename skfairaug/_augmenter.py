@@ -1,0 +1,474 @@
+"""AdversarialAugmenter: step 1 of the method as a transformer."""
+
+from numbers import Integral, Real
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from sklearn.base import OneToOneFeatureMixin, TransformerMixin, _fit_context
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from skfairaug._base import NetHolder
+from skfairaug._nets import (
+    PREDICT_ROWS,
+    Encoder,
+    find_head,
+    frozen,
+    isolated_random_state,
+)
+from skfairaug._task import Batch
+from skfairaug.steps.attack import NORMS, global_attack, partner_means
+from skfairaug.steps.importance import counterfactual_gap, importance_weights
+from skfairaug.steps.select import reward
+
+#: Radius of each norm's ball, in units of a standardised table.
+DEFAULT_RADIUS = {"linf": 0.1, "l2": 0.5}
+
+
+class AugmentedRows(NamedTuple):
+    """Adversarial rows, and the label, group, Eq. 10 weight and source of each."""
+
+    X: np.ndarray
+    y: np.ndarray
+    sensitive_features: np.ndarray
+    weights: np.ndarray
+    indices: np.ndarray
+
+
+class AdversarialAugmenter(
+    OneToOneFeatureMixin, TransformerMixin, NetHolder
+):
+    """Move rows towards rows of other groups, as the network sees them (Eq. 7).
+
+    A row's *adversarial counterpart* has its label, and a representation (the
+    input of the network's last layer) close to that of rows of the same label and
+    mixed groups. Training on it blurs what the network knows of the group.
+
+    As a step of a Pipeline it changes the training rows and leaves the rows to be
+    predicted as they are, like :class:`~sklearn.preprocessing.TargetEncoder`. Inside
+    :class:`FairAugmentFineTuner` it uses that estimator's network.
+
+    Parameters
+    ----------
+    estimator : skorch net, default=None
+        Fitted network to attack; an unfitted one is trained on the rows first. Not
+        needed inside :class:`FairAugmentFineTuner`.
+    norm : {"linf", "l2"} or tuple of them, default="linf"
+        Attack type. Of several, each row gets one at random; joint training rewards
+        the one that hurts most.
+    radius : float, default=None
+        Radius of the ball in units of X. None takes 0.1 for "linf" and 0.5 for
+        "l2", for standardised tables; with several norms it scales those two.
+    step_size : float, default=None
+        Length of a step in units of X; None means ``2.5 * radius / n_steps``.
+    n_steps : int, default=5
+        Projected gradient steps; 0 leaves rows as they are, with their weights.
+    direction : {"towards", "away"}, default="towards"
+        Whether representations approach those of the partners or leave them.
+    n_partners : int, default=8
+        Partners per row, drawn with replacement.
+    flip_probability : float, default=0.5
+        Probability that a partner is of another group. None draws partners of the
+        same label whatever their group (the paper's "ind").
+    perturb : {"continuous", "all"} or array-like of int, default="continuous"
+        Columns that may move. "continuous": those with more than two distinct
+        values that do not follow from the group.
+    clip : tuple of float, default=None
+        Valid range of X, such as (0, 1) for pixels.
+    weighting : {"sampling", "loss", "gradient"}, default="sampling"
+        What the weights of Eq. 10 do: rows are drawn in proportion to them, or their
+        loss is multiplied by them, without or with the gradient of the weight. None
+        switches them off (the paper's "unif").
+    weight_scale : float, default=20.0
+        The paper's lambda.
+    gap_scale : float, default=0.1
+        The paper's epsilon_m.
+    sensitive_columns : "auto", list of str or list of int, default="auto"
+        Columns of X that say the group. "auto" finds the columns with one value per
+        group.
+    constraint : str, default="statistical_parity"
+        Bias measure in the weights, see
+        :data:`~skfairaug.metrics.CONSTRAINTS`.
+    tolerance : float, default=0.05
+        Bias allowed, in (0, 1].
+    layer : str, default=None
+        Name of the module whose input is the representation; None finds the last
+        linear layer.
+    random_state : int, RandomState instance or None, default=None
+        Source of randomness.
+
+    Attributes
+    ----------
+    n_features_in_ : int
+        Number of features seen in fit.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of features, where X has names.
+    classes_ : ndarray of shape (n_classes,)
+        Labels.
+    groups_ : tuple of str
+        Names of the groups.
+    net_ : skorch net
+        The network that was attacked.
+
+    See Also
+    --------
+    FairAugmentFineTuner : The whole method.
+    skfairaug.steps.global_attack : The attack as a function of tensors.
+
+    References
+    ----------
+    .. [1] Zhang, Bao, Pei, Huang, "Toward Unified Data and Algorithm Fairness via
+       Adversarial Data Augmentation and Adaptive Model Fine-tuning", ICDM 2022.
+
+    Examples
+    --------
+    >>> import numpy as np, torch
+    >>> from skorch import NeuralNetClassifier
+    >>> from skfairaug import AdversarialAugmenter
+    >>> from skfairaug.modules import TabularMLP
+    >>> rng = np.random.RandomState(0)
+    >>> X = rng.normal(size=(80, 3)).astype(np.float32)
+    >>> y, group = rng.randint(0, 2, (2, 80))
+    >>> net = NeuralNetClassifier(TabularMLP, module__n_features=3, module__depth=1,
+    ...                           criterion=torch.nn.CrossEntropyLoss,
+    ...                           max_epochs=1, verbose=0).fit(X, y)
+    >>> augmenter = AdversarialAugmenter(net, radius=0.2, random_state=0)
+    >>> X_adv = augmenter.fit_transform(X, y, sensitive_features=group)
+    >>> X_adv.shape, bool(abs(X_adv - X).max() <= 0.2 + 1e-6)
+    ((80, 3), True)
+    """
+
+    _parameter_constraints: dict = {
+        "estimator": "no_validation",
+        "norm": [StrOptions(set(NORMS)), tuple, list],
+        "radius": [Interval(Real, 0, None, closed="left"), None],
+        "step_size": [Interval(Real, 0, None, closed="neither"), None],
+        "n_steps": [Interval(Integral, 0, None, closed="left")],
+        "direction": [StrOptions({"towards", "away"})],
+        "n_partners": [Interval(Integral, 1, None, closed="left")],
+        "flip_probability": [Interval(Real, 0, 1, closed="both"), None],
+        "perturb": [StrOptions({"continuous", "all"}), "array-like"],
+        "clip": [tuple, list, None],
+        "weighting": [StrOptions({"sampling", "loss", "gradient"}), None],
+        "weight_scale": [Interval(Real, 0, None, closed="left")],
+        "gap_scale": [Interval(Real, 0, None, closed="left")],
+        "sensitive_columns": "no_validation",
+        "constraint": [str],
+        "tolerance": "no_validation",
+        "layer": [str, None],
+        "random_state": ["random_state"],
+    }
+
+    def __init__(
+        self,
+        estimator=None,
+        *,
+        norm="linf",
+        radius=None,
+        step_size=None,
+        n_steps=5,
+        direction="towards",
+        n_partners=8,
+        flip_probability=0.5,
+        perturb="continuous",
+        clip=None,
+        weighting="sampling",
+        weight_scale=20.0,
+        gap_scale=0.1,
+        sensitive_columns="auto",
+        constraint="statistical_parity",
+        tolerance=0.05,
+        layer=None,
+        random_state=None,
+    ):
+        self.estimator = estimator
+        self.norm = norm
+        self.radius = radius
+        self.step_size = step_size
+        self.n_steps = n_steps
+        self.direction = direction
+        self.n_partners = n_partners
+        self.flip_probability = flip_probability
+        self.perturb = perturb
+        self.clip = clip
+        self.weighting = weighting
+        self.weight_scale = weight_scale
+        self.gap_scale = gap_scale
+        self.sensitive_columns = sensitive_columns
+        self.constraint = constraint
+        self.tolerance = tolerance
+        self.layer = layer
+        self.random_state = random_state
+
+    def fit(self, X, y, *, sensitive_features=None):
+        """Check the rows and the network; see `augment` for the attack.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows, as the network takes them.
+        y : array-like of shape (n_samples,)
+            Labels.
+        sensitive_features : array-like of shape (n_samples,) or (n_samples, n_columns)
+            Group of every row. None reads them from `sensitive_columns`.
+
+        Returns
+        -------
+        self : object
+            Fitted transformer.
+        """
+        self.augment(X, y, sensitive_features=sensitive_features)
+        return self
+
+    def fit_transform(self, X, y, *, sensitive_features=None):
+        """Return each row's adversarial counterpart, same rows, same order.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows, as the network takes them.
+        y : array-like of shape (n_samples,)
+            Labels.
+        sensitive_features : array-like of shape (n_samples,) or (n_samples, n_columns)
+            Group of every row. None reads them from `sensitive_columns`.
+
+        Returns
+        -------
+        X_adv : ndarray of shape (n_samples, n_features)
+            Perturbed rows.
+        """
+        return self.augment(X, y, sensitive_features=sensitive_features).X
+
+    def transform(self, X):
+        """Return X: rows to be predicted are real.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows.
+
+        Returns
+        -------
+        X : ndarray of shape (n_samples, n_features)
+            The same values.
+        """
+        check_is_fitted(self)
+        return validate_data(self, X, dtype=np.float32, allow_nd=True, reset=False)
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def augment(self, X, y, *, sensitive_features=None):
+        """Attack every row, and say how much each counts.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows, as the network takes them.
+        y : array-like of shape (n_samples,)
+            Labels.
+        sensitive_features : array-like of shape (n_samples,) or (n_samples, n_columns)
+            Group of every row. None reads them from `sensitive_columns`.
+
+        Returns
+        -------
+        rows : AugmentedRows
+            Named tuple ``(X, y, sensitive_features, weights, indices)``: perturbed
+            rows, their labels, group names and Eq. 10 weights, and the row that
+            each was made from.
+        """
+        rows = self._validate_rows(X, y, sensitive_features)
+        seed = self._draw_seed()
+        with isolated_random_state(seed):
+            task = self._whole_task(rows, seed)
+            attacker = Attacker(self, task)
+            attacker.refresh()
+            X_adv = attacker.attack_all()
+            with torch.no_grad():
+                weights = attacker.weights(X_adv, task.train)
+        self.net_ = task.net
+        names = np.asarray(rows.groups.names, dtype=object)
+        return AugmentedRows(
+            X_adv.cpu().numpy(),
+            self.classes_[rows.y],
+            names[rows.groups.codes],
+            weights.cpu().numpy(),
+            np.arange(len(rows.y)),
+        )
+
+
+class Attacker:
+    """An augmenter's parameters at work on a task: attacks rows, weighs and batches them."""
+
+    def __init__(self, augmenter, task, layer=None):
+        self.task = task
+        self.params = augmenter
+        head = find_head(task.net, task.X, augmenter.layer or layer)
+        self.encoder = Encoder(task.net, head)
+        norm = augmenter.norm
+        self.norms = (norm,) if isinstance(norm, str) else tuple(norm)
+        self.movable = movable_inputs(augmenter.perturb, task)
+        self.probabilities = torch.full((len(self.norms),), 1.0 / len(self.norms))
+        self.targets = None
+
+    def radius(self, norm):
+        """Radius of a norm's ball, in units of X."""
+        given = self.params.radius
+        if given is None:
+            return DEFAULT_RADIUS[norm]
+        return given if len(self.norms) == 1 else given * DEFAULT_RADIUS[norm]
+
+    def refresh(self):
+        """Draw partners, and see where the current network puts them."""
+        task, params = self.task, self.params
+        rows = task.train
+        groups, flip = task.groups[rows], params.flip_probability
+        if flip is None:
+            groups, flip = torch.zeros_like(groups), 0.0
+        with frozen(task.net.module_):
+            representations = self.encoder.all_rows(task.X[rows])
+        means = partner_means(
+            representations,
+            task.y[rows],
+            groups,
+            n_partners=params.n_partners,
+            flip_probability=flip,
+            generator=task.generator,
+        )
+        self.targets = means.new_zeros(len(task.y), means.shape[1])
+        self.targets[rows] = means
+
+    def attack(self, rows, norm):
+        """Adversarial counterparts of the task's `rows` under the current network."""
+        params = self.params
+        with frozen(self.task.net.module_):
+            return global_attack(
+                self.encoder,
+                self.task.X[rows],
+                self.targets[rows],
+                norm=norm,
+                radius=self.radius(norm),
+                step_size=params.step_size,
+                n_steps=params.n_steps,
+                direction=params.direction,
+                movable=self.movable,
+                clip=params.clip,
+                generator=self.task.generator,
+            )
+
+    def attack_all(self):
+        """Counterparts of all training rows, each by one norm at random."""
+        task = self.task
+        out = torch.empty_like(task.X)
+        kinds = torch.randint(
+            len(self.norms),
+            (len(task.train),),
+            generator=task.generator,
+            device=task.X.device,
+        )
+        for kind, norm in enumerate(self.norms):
+            for rows in task.train[kinds == kind].split(PREDICT_ROWS):
+                out[rows] = self.attack(rows, norm)
+        return out
+
+    def weights(self, X, rows):
+        """Eq. 10 weights of perturbed rows under the current network."""
+        task = self.task
+        log_probas, gaps = [], []
+        with frozen(task.net.module_):
+            for part in X.split(PREDICT_ROWS):
+                log_probas.append(task.predict_proba(part).log())
+                gaps.append(self._gap(part))
+        return self._importance(torch.cat(log_probas), torch.cat(gaps), rows)
+
+    def _gap(self, X):
+        task = self.task
+        return counterfactual_gap(
+            task.predict_proba, X, task.columns, task.group_values
+        )
+
+    def _importance(self, log_proba, gap, rows):
+        return importance_weights(
+            self.task.soft_bias(log_proba, rows),
+            gap,
+            tolerance=self.task.goal.tolerance,
+            scale=self.params.weight_scale,
+            gap_scale=self.params.gap_scale,
+        )
+
+    def batches(self, n_batches, batch_size, X_adv=None):
+        """An epoch of batches, real rows first and adversarial ones behind.
+
+        `X_adv` holds the attacked rows of the sequential schedule. None attacks each
+        batch under the current network (joint training), by a norm drawn by its
+        probability.
+        """
+        task = self.task
+        if X_adv is None:
+            self.refresh()
+        share, weights = 0.5, None
+        if self.params.weighting == "sampling":
+            X = task.X if X_adv is None else X_adv
+            with torch.no_grad():
+                drawn = self.weights(X[task.train], task.train)
+            weights = drawn.new_zeros(len(task.y))
+            weights[task.train] = drawn
+            # A real row weighs 1 and an adversarial one w, so this is their share.
+            share = float(drawn.mean() / (1 + drawn.mean()))
+        n_real = max(task.n_classes * task.n_groups, round((1 - share) * batch_size))
+        real = task.sampler.draw(n_batches, n_real)
+        made = task.sampler.draw(n_batches, batch_size - n_real, weights)
+        for rows, sources in zip(real, made, strict=True):
+            perturbed = X_adv[sources] if X_adv is not None else self._joint(sources)
+            X = torch.cat([task.X[rows], perturbed])
+            both = torch.cat([rows, sources])
+            importance = None
+            if self.params.weighting in ("loss", "gradient"):
+                importance = self._batch_importance(perturbed, sources, len(rows))
+            yield Batch(X, both, len(rows), importance)
+
+    def _batch_importance(self, X, rows, n_real):
+        """Eq. 10 on the adversarial part of a batch; real rows weigh 1."""
+        keep = self.params.weighting == "gradient"
+
+        def importance(log_proba):
+            with torch.set_grad_enabled(keep):
+                made = log_proba[n_real:] if keep else log_proba[n_real:].detach()
+                weights = self._importance(made, self._gap(X), rows)
+            return torch.cat([weights.new_ones(n_real), weights])
+
+        return importance
+
+    def _joint(self, rows):
+        """Attack a batch by every type; return that of a drawn type, reward the worst."""
+        task = self.task
+        if len(self.norms) == 1:
+            return self.attack(rows, self.norms[0])
+        attacked = [self.attack(rows, norm) for norm in self.norms]
+        with torch.no_grad(), frozen(task.net.module_):
+            losses = [
+                -task.predict_proba(X).log().gather(1, task.y[rows, None]).mean()
+                for X in attacked
+            ]
+        device = task.X.device
+        probabilities = self.probabilities.to(device)
+        drawn = torch.multinomial(probabilities, 1, generator=task.generator)
+        self.probabilities = reward(probabilities, torch.stack(losses).argmax())
+        return torch.stack(attacked)[drawn.squeeze(0)]
+
+
+def movable_inputs(perturb, task):
+    """Bool tensor over the columns that an attack may change; None means all inputs."""
+    X = task.X
+    if X.ndim != 2 or (isinstance(perturb, str) and perturb == "all"):
+        return None
+    if isinstance(perturb, str):
+        low, high = X.amin(0), X.amax(0)
+        binary = torch.ones(X.shape[1], dtype=torch.bool, device=X.device)
+        for part in X.split(PREDICT_ROWS):
+            binary &= ((part == low) | (part == high)).all(0)
+        movable = ~binary
+        movable[task.columns] = False
+        return movable
+    movable = torch.zeros(X.shape[1], dtype=torch.bool, device=X.device)
+    movable[torch.as_tensor(np.asarray(perturb), device=X.device)] = True
+    return movable

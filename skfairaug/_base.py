@@ -1,0 +1,326 @@
+"""BaseIntraProcessor: validate, copy the net, debias it, choose a threshold, predict."""
+
+import warnings
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from scipy.special import expit
+from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, _fit_context, clone
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from skfairaug._nets import (
+    check_net,
+    check_output,
+    copy_net,
+    is_fitted_net,
+    isolated_random_state,
+    portable_state,
+    predict_log_proba,
+    restored_state,
+    to_device,
+    train_net,
+    unwrap,
+)
+from skfairaug._task import Goal, Task
+from skfairaug._validation import (
+    Groups,
+    check_cells,
+    check_held_out,
+    check_tolerance,
+    check_training_rows,
+    column_indices,
+    encode_groups,
+    encode_labels,
+    groups_from_columns,
+)
+from skfairaug.exceptions import FairnessNotReachedWarning
+from skfairaug.metrics._constraints import get_constraint
+from skfairaug.steps.importance import group_columns
+
+
+class Rows(NamedTuple):
+    """Validated rows: float32 features, class codes, groups, and named columns."""
+
+    X: np.ndarray
+    y: np.ndarray
+    groups: Groups
+    columns: list | None
+
+    @property
+    def cells(self):
+        """(label, group) cell of every row."""
+        return self.y * len(self.groups.names) + self.groups.codes
+
+
+class NetHolder(BaseEstimator):
+    """An estimator around a skorch net: its checks, and how it survives clone and pickle.
+
+    What every step shares: rows are validated, groups are read, and the net is copied
+    (or trained first) into a :class:`~skfairaug._task.Task`.
+    """
+
+    def _validate_rows(self, X, y, sensitive_features):
+        check_net(self.estimator)
+        constraint = get_constraint(self.constraint)
+        check_tolerance(self.tolerance)
+        X, y = validate_data(self, X, y, dtype=np.float32, allow_nd=True)
+        y, self.classes_ = encode_labels(y)
+        names = getattr(self, "feature_names_in_", None)
+        columns = column_indices(self.sensitive_columns, X.shape[1], names)
+        if sensitive_features is None:
+            sensitive_features = groups_from_columns(X, columns)
+        groups = encode_groups(sensitive_features, len(y))
+        check_cells(y, groups.codes, self.classes_, groups.names)
+        if len(self.classes_) > 2:
+            constraint.check(y, groups.codes, self.classes_, groups.names)
+        self.groups_ = groups.names
+        return Rows(X, y, groups, columns)
+
+    def _draw_seed(self):
+        random_state = check_random_state(self.random_state)
+        return int(random_state.randint(np.iinfo(np.int32).max))
+
+    def _whole_task(self, rows, seed):
+        """A task whose rows all train and select, for a step on its own."""
+        if is_fitted_net(self.estimator):
+            net = copy_net(unwrap(self.estimator))
+        else:
+            net = train_net(unwrap(self.estimator), rows.X, rows.y)
+        everything = np.arange(len(rows.y))
+        return self._make_task(net, rows, everything, everything, seed)
+
+    def _make_task(self, net, rows, train, select, seed):
+        X = to_device(net, rows.X)
+        check_output(net, X, len(self.classes_))
+        y, groups, train, select = (
+            torch.as_tensor(values, device=X.device)
+            for values in (rows.y, rows.groups.codes, train, select)
+        )
+        columns, values = group_columns(X, groups)
+        if rows.columns is not None:
+            columns = torch.as_tensor(rows.columns, device=X.device)
+            members = (X[groups == g] for g in range(len(rows.groups.names)))
+            values = torch.stack([part[:, columns].mean(0) for part in members])
+        goal = Goal(
+            constraint=get_constraint(self.constraint),
+            tolerance=self.tolerance,
+            caution=getattr(self, "caution", 0.0),
+            penalty=getattr(self, "penalty", 0.0),
+            margin=getattr(self, "margin", 0.0) * self.tolerance,
+        )
+        return Task(
+            net=net,
+            X=X,
+            y=y,
+            groups=groups,
+            n_classes=len(self.classes_),
+            n_groups=len(rows.groups.names),
+            train=train,
+            select=select,
+            goal=goal,
+            columns=columns,
+            group_values=values,
+            generator=torch.Generator(X.device).manual_seed(seed),
+        )
+
+    def __sklearn_clone__(self):
+        # The default clone of a fitted net is an unfitted one: a meta-estimator
+        # would then fine-tune random weights.  A fitted net is shared instead, as
+        # FrozenEstimator does; fit copies it before it writes.
+        twin = super().__sklearn_clone__()
+        if is_fitted_net(self.estimator):
+            twin.estimator = self.estimator
+        return twin
+
+    def __getstate__(self):
+        return portable_state(super().__getstate__())
+
+    def __setstate__(self, state):
+        super().__setstate__(restored_state(state))
+
+    def set_params(self, **params):
+        """Set parameters; those of a fitted net are refused, as it would lose its weights.
+
+        Parameters
+        ----------
+        **params : dict
+            Parameters of this estimator or of its nested estimators.
+
+        Returns
+        -------
+        self : object
+            This estimator.
+        """
+        inner = [name for name in params if name.startswith("estimator__")]
+        if inner and "estimator" not in params and is_fitted_net(self.estimator):
+            raise ValueError(
+                f"{inner} would change a fitted net, which skorch re-initialises then. "
+                "Pass an unfitted net to search over its parameters: it is trained "
+                "inside fit."
+            )
+        return super().set_params(**params)
+
+
+class BaseIntraProcessor(ClassifierMixin, MetaEstimatorMixin, NetHolder):
+    """Base of the classifiers that debias a trained network with validation data.
+
+    A subclass implements ``_debias(task)``, which changes ``task.net`` and offers
+    what it finds to ``task.best``.
+    """
+
+    # -- fit ------------------------------------------------------------------
+
+    @_fit_context(prefer_skip_nested_validation=False)
+    def fit(self, X, y, *, sensitive_features=None, held_out=None):
+        """Debias a copy of the net on validation data.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
+            Validation rows, as the net takes them.
+        y : array-like of shape (n_samples,)
+            Labels; the larger of two is the favourable one.
+        sensitive_features : array-like of shape (n_samples,) or (n_samples, n_columns)
+            Group of every row; several columns make intersectional groups. None reads
+            them from `sensitive_columns`.
+        held_out : array-like of bool of shape (n_samples,), default=None
+            False marks rows that the net was trained on: they help to fine-tune, and
+            never choose epoch or threshold. None: no row was seen before.
+
+        Returns
+        -------
+        self : object
+            Fitted estimator.
+        """
+        rows = self._validate_rows(X, y, sensitive_features)
+        held_out = check_held_out(held_out, len(rows.y))
+        seed = self._draw_seed()
+        with isolated_random_state(seed):
+            task = self._start(rows, held_out, seed)
+            task.best.offer_net()
+            self._debias(task)
+            task.best.restore()
+        self._store(task)
+        return self
+
+    def _start(self, rows, held_out, seed):
+        """The task: a copy of the fitted net, or one trained on rows that do not debias."""
+        if is_fitted_net(self.estimator):
+            net = copy_net(unwrap(self.estimator))
+        else:
+            kept, spent = split_cells(rows.cells, self.debias_fraction, seed)
+            check_training_rows(rows.cells, kept, spent)
+            net = train_net(unwrap(self.estimator), rows.X[spent], rows.y[spent])
+            codes = Groups(rows.groups.codes[kept], rows.groups.names)
+            rows = Rows(rows.X[kept], rows.y[kept], codes, rows.columns)
+            held_out = held_out[kept]
+        select = np.flatnonzero(held_out)
+        own, _ = split_cells(rows.cells[select], 1 - self.validation_fraction, seed)
+        train = np.sort(np.concatenate([select[own], np.flatnonzero(~held_out)]))
+        return self._make_task(net, rows, train, select, seed)
+
+    def _debias(self, task):
+        raise NotImplementedError
+
+    def _store(self, task):
+        verdict = task.best.verdict
+        task.net.module_.eval()
+        self.net_ = task.net
+        self.history_ = task.net.history
+        self.threshold_ = verdict.threshold
+        self._log_odds = verdict.log_odds
+        self.balanced_accuracy_ = verdict.balanced_accuracy
+        self.bias_ = verdict.bias
+        self.objective_ = verdict.objective
+        chance = 1.0 / task.n_classes
+        if abs(verdict.bias) >= self.tolerance or verdict.balanced_accuracy <= chance:
+            warnings.warn(
+                f"{self.constraint} within {self.tolerance:g} was not reached on the "
+                f"validation data: the best network has bias {verdict.bias:+.3f} at "
+                f"balanced accuracy {verdict.balanced_accuracy:.3f} (chance is "
+                f"{chance:.3f}). Give it more rows, a larger tolerance, a smaller "
+                "caution or a larger penalty.",
+                FairnessNotReachedWarning,
+                stacklevel=3,
+            )
+
+    # -- predict --------------------------------------------------------------
+
+    def _log_proba(self, X):
+        check_is_fitted(self)
+        X = validate_data(self, X, dtype=np.float32, allow_nd=True, reset=False)
+        log_proba = predict_log_proba(self.net_, to_device(self.net_, X))
+        return log_proba.double().cpu().numpy()
+
+    def decision_function(self, X):
+        """Log-odds of the favourable class less those of the threshold.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows. No sensitive feature is needed.
+
+        Returns
+        -------
+        scores : ndarray of shape (n_samples,) or (n_samples, n_classes)
+            Positive where `predict` gives the favourable class; several classes:
+            log-probabilities.
+        """
+        log_proba = self._log_proba(X)
+        if len(self.classes_) > 2:
+            return log_proba
+        return log_proba[:, 1] - log_proba[:, 0] - self._log_odds
+
+    def predict_proba(self, X):
+        """Class probabilities, shifted so that 0.5 is the chosen threshold.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows. No sensitive feature is needed.
+
+        Returns
+        -------
+        proba : ndarray of shape (n_samples, n_classes)
+            Rows sum to one; `predict` is their argmax.
+        """
+        scores = self.decision_function(X)
+        if scores.ndim == 2:
+            return np.exp(scores)
+        positive = expit(scores)
+        return np.column_stack([1.0 - positive, positive])
+
+    def predict(self, X):
+        """Predict labels.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows. No sensitive feature is needed.
+
+        Returns
+        -------
+        y_pred : ndarray of shape (n_samples,)
+            Labels.
+        """
+        scores = self.decision_function(X)
+        codes = scores.argmax(1) if scores.ndim == 2 else (scores > 0).astype(int)
+        return self.classes_[codes]
+
+
+def split_cells(cells, fraction, seed):
+    """Split row indices so that each cell gives `fraction` of its rows to the first part.
+
+    Every cell keeps at least one row in the first part.
+    """
+    random_state = np.random.RandomState(seed)
+    order = random_state.permutation(len(cells))
+    order = order[np.argsort(cells[order], kind="stable")]
+    sizes = np.bincount(cells)
+    starts = np.cumsum(sizes) - sizes
+    rank = np.arange(len(cells)) - starts[cells[order]]
+    quota = np.maximum(1, np.round(fraction * sizes)).astype(int)
+    first = rank < quota[cells[order]]
+    return np.sort(order[first]), np.sort(order[~first])

@@ -1,0 +1,299 @@
+"""Fitted skorch nets as this library needs them: copied, pickled, split, run.
+
+Nothing here knows about fairness.  Every function leaves the net it is given
+as it found it, unless its name says otherwise.
+"""
+
+import copy
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+from sklearn.base import clone
+from sklearn.frozen import FrozenEstimator
+from skorch import NeuralNet
+from skorch.utils import to_tensor
+from torch.nn import functional as F
+
+PREDICT_ROWS = 8192
+
+
+def unwrap(estimator):
+    """Return the skorch net inside a ``FrozenEstimator``, or `estimator` itself."""
+    return (
+        estimator.estimator if isinstance(estimator, FrozenEstimator) else estimator
+    )
+
+
+def is_fitted_net(estimator):
+    """Whether `estimator` is a skorch net (frozen or not) with trained weights."""
+    net = unwrap(estimator)
+    return isinstance(net, NeuralNet) and net.__sklearn_is_fitted__()
+
+
+def check_net(estimator):
+    """Return the skorch net in `estimator`, or raise a TypeError that says what came."""
+    net = unwrap(estimator)
+    if isinstance(net, NeuralNet):
+        return net
+    raise TypeError(
+        "estimator must be a skorch classifier (NeuralNetClassifier or "
+        "NeuralNetBinaryClassifier), fitted or not, or a FrozenEstimator of one; "
+        f"got {type(net).__name__}."
+    )
+
+
+def copy_net(net):
+    """Copy a fitted net: its own weights, callbacks and history, nothing shared.
+
+    The attributes are copied one by one because `copy.deepcopy` of a skorch net
+    goes through pickle, which refuses local classes and lambdas in a module.
+    """
+    twin = net.__class__.__new__(net.__class__)
+    # torch cannot deep-copy an optimizer apart from its parameters; training
+    # makes a new one anyway.
+    state = {k: v for k, v in net.__dict__.items() if k != "optimizer_"}
+    twin.__dict__.update(copy.deepcopy(state))
+    twin.optimizer_ = torch.optim.SGD(twin.module_.parameters(), lr=0.0)
+    twin.module_.requires_grad_(True)
+    twin.module_.eval()
+    return twin
+
+
+class PortableNet:
+    """A fitted net in a form that pickle and cloudpickle can both see into.
+
+    skorch nests one pickle inside another, so that cloudpickle cannot ship a
+    module class from ``__main__`` to a joblib worker.  Here the module is a plain
+    attribute, on the CPU; `restore` brings the net back to its device, or to the
+    CPU where that device does not exist.
+    """
+
+    def __init__(self, net):
+        self.frozen = isinstance(net, FrozenEstimator)
+        net = unwrap(net)
+        twin = copy_net(net) if net.device != "cpu" else net
+        self.net_class = net.__class__
+        self.attributes = {
+            name: value for name, value in twin.__dict__.items() if name != "optimizer_"
+        }
+        if net.device != "cpu":
+            for name in [*twin._modules, *twin._criteria]:
+                part = self.attributes.get(name + "_")
+                if isinstance(part, torch.nn.Module):
+                    part.to("cpu")
+
+    def restore(self):
+        """Return a net that predicts as the original did."""
+        net = self.net_class.__new__(self.net_class)
+        net.__dict__.update(self.attributes)
+        wanted = net.__dict__.get("device", "cpu")
+        if str(wanted).startswith("cuda") and not torch.cuda.is_available():
+            net.__dict__["device"] = "cpu"
+        for name in [*net._modules, *net._criteria]:
+            part = net.__dict__.get(name + "_")
+            if isinstance(part, torch.nn.Module) and net.device is not None:
+                part.to(net.device)
+        net.optimizer_ = torch.optim.SGD(net.module_.parameters(), lr=0.0)
+        return FrozenEstimator(net) if self.frozen else net
+
+
+def portable_state(state):
+    """Replace every fitted net in an estimator's `__dict__` by a `PortableNet`."""
+    return {k: PortableNet(v) if is_fitted_net(v) else v for k, v in state.items()}
+
+
+def restored_state(state):
+    """Undo `portable_state`."""
+    return {
+        k: v.restore() if isinstance(v, PortableNet) else v for k, v in state.items()
+    }
+
+
+def log_probabilities(net, output):
+    """Class log-probabilities (n, n_classes) of the module's `output`.
+
+    Follows skorch's own reading of the criterion: logits under
+    ``CrossEntropyLoss`` and ``BCEWithLogitsLoss``, probabilities otherwise.
+    Working on the logits keeps the gradient of saturated rows.
+    """
+    output = output[0] if isinstance(output, tuple) else output
+    if output.ndim == 2 and output.shape[1] == 1:
+        output = output.squeeze(1)
+    criterion = getattr(net.criterion_, "_orig_mod", net.criterion_)
+    if net.predict_nonlinearity == "auto":
+        if isinstance(criterion, torch.nn.CrossEntropyLoss):
+            return F.log_softmax(output.float(), dim=-1)
+        if isinstance(criterion, torch.nn.BCEWithLogitsLoss):
+            logit = output.float()
+            return torch.stack([F.logsigmoid(-logit), F.logsigmoid(logit)], dim=1)
+    proba = net._get_predict_nonlinearity()(output).float()
+    return proba.clamp_min(torch.finfo(proba.dtype).tiny).log()
+
+
+def train_net(net, X, y):
+    """A trained clone of an unfitted net, for rows and class codes as arrays."""
+    net = clone(net).initialize()
+    net.partial_fit(X, net_targets(net, torch.from_numpy(y)).numpy())
+    net.module_.eval()
+    return net
+
+
+def net_targets(net, y):
+    """Class codes `y` in the dtype that the net's own criterion wants."""
+    binary = isinstance(
+        net.criterion_, (torch.nn.BCEWithLogitsLoss, torch.nn.BCELoss)
+    )
+    return y.float() if binary else y
+
+
+def to_device(net, values, dtype=None):
+    """Move a whole array to the net's device once, so that batches are slices of it."""
+    if isinstance(values, np.ndarray) and not values.flags.writeable:
+        values = values.copy()  # torch warns about memory it could overwrite
+    tensor = to_tensor(values, device=net.device)
+    return tensor if dtype is None else tensor.to(dtype)
+
+
+@torch.no_grad()
+def predict_log_proba(net, X, rows=PREDICT_ROWS):
+    """Class log-probabilities of all rows of tensor `X`, in evaluation mode."""
+    with evaluating(net.module_):
+        chunks = [log_probabilities(net, net.infer(part)) for part in X.split(rows)]
+    return torch.cat(chunks)
+
+
+def check_output(net, X, n_classes):
+    """Run two rows through the net and compare what comes out with the labels."""
+    try:
+        log_proba = predict_log_proba(net, X[:2])
+    except RuntimeError as error:
+        raise ValueError(
+            f"the net cannot take X of shape {tuple(X.shape)}: its first layer expects "
+            f"other features than the {tuple(X.shape[1:])} of each row ({error})."
+        ) from error
+    if log_proba.ndim != 2 or log_proba.shape[1] != n_classes:
+        raise ValueError(
+            f"y has {n_classes} classes but the net predicts "
+            f"{tuple(log_proba.shape[1:])} outputs per row. The validation data must "
+            "hold every class that the net was trained on."
+        )
+
+
+def find_head(net, X, layer=None):
+    """Return the net's last linear layer: what comes before it is the encoder f'.
+
+    The last ``nn.Linear`` *executed* in a forward pass, or the module called
+    `layer` (a name as in ``module.named_modules()``).
+    """
+    modules = dict(net.module_.named_modules())
+    if layer is not None:
+        if layer not in modules:
+            raise ValueError(
+                f"layer={layer!r} is not a module of the net; it has "
+                f"{sorted(name for name in modules if name)}."
+            )
+        return modules[layer]
+    executed = []
+    hooks = [
+        module.register_forward_pre_hook(lambda module, _: executed.append(module))
+        for module in modules.values()
+        if isinstance(module, torch.nn.Linear)
+    ]
+    try:
+        predict_log_proba(net, X[:2])
+    finally:
+        for hook in hooks:
+            hook.remove()
+    if not executed:
+        raise ValueError(
+            "the net has no nn.Linear layer, so its representation is not known. "
+            "Name the layer whose input is the representation: layer='...', one of "
+            f"{sorted(name for name in modules if name)}."
+        )
+    return executed[-1]
+
+
+class Encoder:
+    """The net up to its head: ``encoder(X)`` is the representation f'(X).
+
+    Stops the forward pass at the head, so a representation costs no more than
+    the layers below it.
+    """
+
+    class _Reached(Exception):
+        pass
+
+    def __init__(self, net, head):
+        self.net = net
+        self.head = head
+
+    def __call__(self, X):
+        seen = []
+
+        def stop(module, inputs):
+            seen.append(inputs[0])
+            raise Encoder._Reached
+
+        hook = self.head.register_forward_pre_hook(stop)
+        try:
+            self.net.infer(X)
+        except Encoder._Reached:
+            pass
+        finally:
+            hook.remove()
+        return seen[0].flatten(1)
+
+    @torch.no_grad()
+    def all_rows(self, X, rows=PREDICT_ROWS):
+        """Representations of all rows, without gradient."""
+        return torch.cat([self(part) for part in X.split(rows)])
+
+
+@contextmanager
+def evaluating(module):
+    """Put a module in evaluation mode, and every part back into its own mode after."""
+    modes = [(part, part.training) for part in module.modules()]
+    module.eval()
+    try:
+        yield module
+    finally:
+        for part, mode in modes:
+            part.training = mode
+
+
+@contextmanager
+def frozen(module):
+    """Evaluation mode and no parameter gradients, both restored on leaving."""
+    wanted = [(p, p.requires_grad) for p in module.parameters()]
+    module.requires_grad_(False)
+    try:
+        with evaluating(module):
+            yield module
+    finally:
+        for parameter, requires_grad in wanted:
+            parameter.requires_grad_(requires_grad)
+
+
+@contextmanager
+def forwarding(net, forward):
+    """Make the net run `forward(X)` in place of its module, in every use of it."""
+    net.infer = forward
+    try:
+        yield
+    finally:
+        del net.infer
+
+
+@contextmanager
+def isolated_random_state(seed):
+    """Seed torch and NumPy inside the block; give the caller's states back after."""
+    numpy_state = np.random.get_state()
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        np.random.seed(seed % 2**32)
+        try:
+            yield
+        finally:
+            np.random.set_state(numpy_state)
+

@@ -1,0 +1,312 @@
+"""MaskReactivator: step 2 of the method as a transformer."""
+
+from numbers import Integral, Real
+
+import numpy as np
+import torch
+from sklearn.base import (
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    _fit_context,
+)
+from sklearn.utils._param_validation import Interval
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from skfairaug._base import NetHolder
+from skfairaug._nets import (
+    Encoder,
+    evaluating,
+    find_head,
+    forwarding,
+    frozen,
+    isolated_random_state,
+    log_probabilities,
+    predict_log_proba,
+    to_device,
+)
+from skfairaug._task import Best
+from skfairaug._training import check_finite
+from skfairaug.steps.mask import (
+    binary_mask,
+    density,
+    masked_forward,
+    sparsity_penalty,
+    start_mask,
+)
+from skfairaug.steps.reactivate import reactivate, reestimate_batchnorm
+
+
+class MaskReactivator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, NetHolder):
+    """Find the fair sub-structure of a network; restart the weights outside it.
+
+    Learns one binary mask over the weights of all linear and convolutional layers
+    of the frozen network (Eq. 11-12), keeps the best by expected Phi, and gives the
+    masked-out weights a new start.
+
+    As a step of a Pipeline, ``transform`` returns the representation of the
+    sub-network (what its last layer sees), for any classifier to follow. Inside
+    :class:`FairAugmentFineTuner` it uses that estimator's network, rows and goal.
+
+    Parameters
+    ----------
+    estimator : skorch net, default=None
+        Fitted network; an unfitted one is trained on the rows first. Not needed
+        inside :class:`FairAugmentFineTuner`.
+    density : float, default=0.9
+        Share of the weights to keep, the paper's tau, in (0, 1].
+    sparsity_weight : float, default=2.0
+        Weight of the sparsity budget, the paper's beta.
+    lr : float, default=0.05
+        Learning rate of AdamW on the mask logits.
+    max_epochs : int, default=5
+        Epochs; after each, the mask is a candidate.
+    steps_per_epoch : int, default=30
+        Batches in an epoch.
+    batch_size : int, default=512
+        Rows of a batch.
+    reinit_scale : float, default=0.0
+        Factor on the layer's own initialiser for the masked-out weights; 0 starts
+        them from zero.
+    constraint : str, default="statistical_parity"
+        Bias measure, see :data:`~skfairaug.metrics.CONSTRAINTS`.
+    tolerance : float, default=0.05
+        Bias allowed, in (0, 1].
+    caution : float, default=1.0
+        Standard errors in the choice of the mask, see
+        :func:`~skfairaug.metrics.expected_phi`.
+    penalty : float, default=8.0
+        Weight of the bias term.
+    margin : float, default=0.8
+        Share of the tolerance by which the bias term aims inside it.
+    sensitive_columns : "auto", list of str or list of int, default="auto"
+        Columns of X that say the group, read where no `sensitive_features` are given.
+    layer : str, default=None
+        Name of the module whose input is the representation; None finds the last
+        linear layer.
+    random_state : int, RandomState instance or None, default=None
+        Source of randomness.
+
+    Attributes
+    ----------
+    net_ : skorch net
+        The reactivated network.
+    mask_ : dict of str to ndarray
+        Parameter name -> binary mask, 1 where the weight was kept.
+    density_ : float
+        Share of the weights kept.
+    history_ : list of dict
+        Loss, density, bias and balanced accuracy per epoch.
+    n_features_in_ : int
+        Number of features seen in fit.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of features, where X has names.
+    classes_ : ndarray of shape (n_classes,)
+        Labels.
+    groups_ : tuple of str
+        Names of the groups.
+
+    See Also
+    --------
+    FairAugmentFineTuner : The whole method.
+
+    References
+    ----------
+    .. [1] Zhang, Bao, Pei, Huang, "Toward Unified Data and Algorithm Fairness via
+       Adversarial Data Augmentation and Adaptive Model Fine-tuning", ICDM 2022.
+
+    Examples
+    --------
+    >>> import numpy as np, torch
+    >>> from skorch import NeuralNetClassifier
+    >>> from skfairaug import MaskReactivator
+    >>> from skfairaug.modules import TabularMLP
+    >>> rng = np.random.RandomState(0)
+    >>> X = rng.normal(size=(80, 3)).astype(np.float32)
+    >>> y, group = rng.randint(0, 2, (2, 80))
+    >>> net = NeuralNetClassifier(TabularMLP, module__n_features=3, module__depth=1,
+    ...                           criterion=torch.nn.CrossEntropyLoss,
+    ...                           max_epochs=1, verbose=0).fit(X, y)
+    >>> step = MaskReactivator(net, max_epochs=3, random_state=0)
+    >>> step.fit(X, y, sensitive_features=group).transform(X).shape
+    (80, 32)
+    """
+
+    _parameter_constraints: dict = {
+        "estimator": "no_validation",
+        "density": [Interval(Real, 0, 1, closed="right")],
+        "sparsity_weight": [Interval(Real, 0, None, closed="left")],
+        "lr": [Interval(Real, 0, None, closed="neither")],
+        "max_epochs": [Interval(Integral, 1, None, closed="left")],
+        "steps_per_epoch": [Interval(Integral, 1, None, closed="left")],
+        "batch_size": [Interval(Integral, 2, None, closed="left")],
+        "reinit_scale": [Interval(Real, 0, None, closed="left")],
+        "constraint": [str],
+        "tolerance": "no_validation",
+        "caution": [Interval(Real, 0, None, closed="left")],
+        "penalty": [Interval(Real, 0, None, closed="left")],
+        "margin": [Interval(Real, 0, 1, closed="both")],
+        "sensitive_columns": "no_validation",
+        "layer": [str, None],
+        "random_state": ["random_state"],
+    }
+
+    def __init__(
+        self,
+        estimator=None,
+        *,
+        density=0.9,
+        sparsity_weight=2.0,
+        lr=0.05,
+        max_epochs=5,
+        steps_per_epoch=30,
+        batch_size=512,
+        reinit_scale=0.0,
+        constraint="statistical_parity",
+        tolerance=0.05,
+        caution=1.0,
+        penalty=8.0,
+        margin=0.8,
+        sensitive_columns="auto",
+        layer=None,
+        random_state=None,
+    ):
+        self.estimator = estimator
+        self.density = density
+        self.sparsity_weight = sparsity_weight
+        self.lr = lr
+        self.max_epochs = max_epochs
+        self.steps_per_epoch = steps_per_epoch
+        self.batch_size = batch_size
+        self.reinit_scale = reinit_scale
+        self.constraint = constraint
+        self.tolerance = tolerance
+        self.caution = caution
+        self.penalty = penalty
+        self.margin = margin
+        self.sensitive_columns = sensitive_columns
+        self.layer = layer
+        self.random_state = random_state
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y, *, sensitive_features=None):
+        """Learn the mask and reactivate a copy of the network.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Validation rows, as the network takes them.
+        y : array-like of shape (n_samples,)
+            Labels.
+        sensitive_features : array-like of shape (n_samples,) or (n_samples, n_columns)
+            Group of every row. None reads them from `sensitive_columns`.
+
+        Returns
+        -------
+        self : object
+            Fitted transformer.
+        """
+        rows = self._validate_rows(X, y, sensitive_features)
+        seed = self._draw_seed()
+        with isolated_random_state(seed):
+            task = self._whole_task(rows, seed)
+            masks, finished = self.learn(task, task.batches)
+            if not finished:
+                raise KeyboardInterrupt
+            self.restart(task, masks)
+            head = find_head(task.net, task.X, self.layer)
+            self._n_features_out = Encoder(task.net, head).all_rows(task.X[:1]).shape[1]
+        self.net_ = task.net
+        self.mask_ = to_numpy(masks)
+        self.density_ = float(density(masks))
+        self.history_ = task.net.history
+        return self
+
+    def transform(self, X):
+        """Representation of the fair sub-network.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows. No sensitive feature is needed.
+
+        Returns
+        -------
+        Z : ndarray of shape (n_samples, n_units)
+            Input of the network's last layer.
+        """
+        check_is_fitted(self)
+        X = validate_data(self, X, dtype=np.float32, allow_nd=True, reset=False)
+        X = to_device(self.net_, X)
+        encoder = Encoder(self.net_, find_head(self.net_, X, self.layer))
+        with evaluating(self.net_.module_):
+            return encoder.all_rows(X).cpu().numpy()
+
+    def learn(self, task, batches):
+        """Best mask by expected Phi, and whether learning came to its end."""
+        net = task.net
+        logits = start_mask(net.module_)
+        optimizer = torch.optim.AdamW(logits.values(), lr=self.lr, fused=True)
+        best, masks = Best(task), hard_masks(logits)
+
+        def masked(X, **_):
+            return masked_forward(net.module_, masks, X)
+
+        try:
+            with frozen(net.module_), forwarding(net, masked):
+                for epoch in range(self.max_epochs):
+                    losses = []
+                    for batch in batches(self.steps_per_epoch, self.batch_size):
+                        masks = {k: binary_mask(m) for k, m in logits.items()}
+                        log_proba = log_probabilities(net, net.infer(batch.X))
+                        loss = task.loss(log_proba, batch)
+                        budget = sparsity_penalty(masks, self.density)
+                        optimizer.zero_grad()
+                        (loss + self.sparsity_weight * budget).backward()
+                        optimizer.step()
+                        losses.append(loss.detach())
+                        masks = hard_masks(logits)
+                    losses = torch.stack(losses).tolist()
+                    check_finite(losses, epoch)
+                    log_proba = predict_log_proba(net, task.X[task.select])
+                    verdict = best.offer(log_proba, lambda: masks)
+                    record(net.history, losses, verdict, float(density(masks)))
+                    task.best.offer(log_proba, lambda: masked_state(net, masks))
+            return best.state, True
+        except KeyboardInterrupt:
+            return best.state or hard_masks(logits), False
+
+    def restart(self, task, masks):
+        """Re-draw the masked-out weights and re-estimate BatchNorm, in the task's net."""
+        net = task.net
+        reactivate(net.module_, masks, scale=self.reinit_scale)
+        with evaluating(net.module_):
+            parts = task.X[task.train].split(self.batch_size)
+            whole = [p for p in parts if len(p) > 1]
+            reestimate_batchnorm(net.module_, net.infer, whole)
+
+
+def hard_masks(logits):
+    """Binary masks without gradient."""
+    return {name: binary_mask(m.detach()) for name, m in logits.items()}
+
+
+def masked_state(net, masks):
+    """State dict of the masked network."""
+    state = net.module_.state_dict()
+    return {k: v * masks[k] if k in masks else v for k, v in state.items()}
+
+
+def to_numpy(masks):
+    """Masks as bool arrays."""
+    return {name: mask.cpu().numpy().astype(bool) for name, mask in masks.items()}
+
+
+def record(history, losses, verdict, kept):
+    """Append an epoch of mask learning to a skorch history."""
+    history.new_epoch()
+    history.record("epoch", len(history))
+    history.record("phase", "mask")
+    history.record("train_loss", sum(losses) / len(losses))
+    history.record("density", kept)
+    history.record("bias", verdict.bias)
+    history.record("balanced_accuracy", verdict.balanced_accuracy)

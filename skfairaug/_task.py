@@ -1,0 +1,207 @@
+"""What every debiasing step works on: rows on the device, groups, and the best so far."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from scipy.special import expit
+
+from skfairaug._nets import log_probabilities, predict_log_proba
+from skfairaug._training import CellSampler
+from skfairaug.metrics._cells import cell_counts, cell_rates
+from skfairaug.metrics._constraints import Constraint
+from skfairaug.metrics._phi import expected_phi
+from skfairaug.metrics._soft import soft_bias
+from skfairaug.metrics._threshold import choose_threshold, threshold_curve
+from skfairaug.steps.penalty import bias_penalty, weighted_cross_entropy
+
+
+class Batch(NamedTuple):
+    """Rows to train on: the first `n_real` as they are, the others perturbed."""
+
+    X: torch.Tensor
+    rows: torch.Tensor  # the row of the task that each row is, or was made from
+    n_real: int
+    importance: Callable | None  # log-probabilities -> Eq. 10 weights, or None
+
+
+@dataclass(frozen=True)
+class Goal:
+    """What is asked of the network: a constraint, how tight, and how surely."""
+
+    constraint: Constraint
+    tolerance: float
+    caution: float
+    penalty: float
+    margin: float
+
+
+@dataclass
+class Task:
+    """Rows of the validation set on the net's device, and what is known of them.
+
+    `train` are the rows that the network is fitted to, `select` those that choose
+    among networks and thresholds; they may overlap.
+    """
+
+    net: object
+    X: torch.Tensor
+    y: torch.Tensor
+    groups: torch.Tensor
+    n_classes: int
+    n_groups: int
+    train: torch.Tensor
+    select: torch.Tensor
+    goal: Goal
+    columns: torch.Tensor
+    group_values: torch.Tensor
+    generator: torch.Generator
+    best: "Best" = field(init=False)
+
+    def __post_init__(self):
+        self.best = Best(self)
+
+    @cached_property
+    def cells(self):
+        """Cell code of every row, label by label."""
+        return self.y * self.n_groups + self.groups
+
+    @cached_property
+    def counts(self):
+        """Natural cell counts, for measures taken on resampled batches."""
+        return cell_counts(self.y, self.groups, self.n_classes, self.n_groups)
+
+    @cached_property
+    def cell_weights(self):
+        """Weight of a row of each cell in a batch of equal cells.
+
+        Classes weigh the same (balanced accuracy is the aim) and groups within a class
+        as they occur.
+        """
+        sizes = torch.bincount(self.cells, minlength=self.n_classes * self.n_groups)
+        sizes = sizes.view(self.n_classes, self.n_groups).float()
+        return (sizes / sizes.sum(1, keepdim=True)).flatten()
+
+    @cached_property
+    def sampler(self):
+        """Draws training rows, equally many of every cell."""
+        return CellSampler(self.cells, self.train, self.generator)
+
+    def batches(self, n_batches, batch_size):
+        """An epoch of batches of real rows."""
+        for rows in self.sampler.draw(n_batches, batch_size):
+            yield Batch(self.X[rows], rows, len(rows), None)
+
+    def soft_bias(self, log_proba, rows):
+        """Soft bias, on the natural distribution, of predictions for `rows`."""
+        return soft_bias(
+            log_proba.exp(),
+            self.y[rows],
+            self.groups[rows],
+            self.goal.constraint,
+            counts=self.counts,
+            n_groups=self.n_groups,
+        )
+
+    def loss(self, log_proba, batch):
+        """Fine-tune loss of a batch: balanced cross-entropy and the bias term.
+
+        The bias term is taken on the real rows alone, whose distribution is natural.
+        """
+        weights = self.cell_weights[self.cells[batch.rows]]
+        importance = batch.importance and batch.importance(log_proba)
+        y = self.y[batch.rows]
+        loss = weighted_cross_entropy(log_proba, y, weights, importance)
+        if not self.goal.penalty:
+            return loss
+        real = slice(batch.n_real)
+        bias = self.soft_bias(log_proba[real], batch.rows[real])
+        return loss + self.goal.penalty * bias_penalty(
+            bias, tolerance=self.goal.tolerance, margin=self.goal.margin
+        )
+
+    def predict_proba(self, X):
+        """Class probabilities, differentiable in the weights and in X."""
+        return log_probabilities(self.net, self.net.infer(X)).exp()
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """How a network does on the selection rows, at its best threshold."""
+
+    log_odds: float  # cut-off on log p1 - log p0; 0 for several classes
+    balanced_accuracy: float
+    bias: float
+    objective: float
+
+    @property
+    def threshold(self):
+        """The cut-off as a probability of the positive class."""
+        return float(expit(self.log_odds))
+
+
+class Best:
+    """Keeps the best network seen so far, by expected Phi on the selection rows."""
+
+    def __init__(self, task):
+        self.task = task
+        self.verdict = None
+        self.state = None
+
+    def judge(self, log_proba):
+        """Verdict on class log-probabilities of the selection rows."""
+        task, goal = self.task, self.task.goal
+        y = task.y[task.select].cpu().numpy()
+        groups = task.groups[task.select].cpu().numpy()
+        log_proba = log_proba.double().cpu().numpy()
+        if task.n_classes == 2:
+            curve = threshold_curve(
+                y, log_proba[:, 1] - log_proba[:, 0], groups, goal.constraint, task.n_groups
+            )
+            i = choose_threshold(curve, tolerance=goal.tolerance, caution=goal.caution)
+            log_odds, accuracy = curve.thresholds[i], curve.balanced_accuracy[i]
+            bias, error = curve.bias[i], curve.standard_error[i]
+        else:
+            log_odds = 0.0
+            accuracy, bias, error = self._judge_classes(y, groups, log_proba.argmax(1))
+        objective = expected_phi(
+            accuracy, bias, error, tolerance=goal.tolerance, caution=goal.caution
+        )
+        return Verdict(float(log_odds), float(accuracy), float(bias), float(objective))
+
+    def _judge_classes(self, y, groups, predicted):
+        task = self.task
+        counts = cell_counts(y, groups, task.n_classes, task.n_groups)
+        hits = np.eye(task.n_classes)[predicted]
+        rates = cell_rates(hits, y, groups, task.n_classes, task.n_groups)
+        gaps = task.goal.constraint.gap(rates, counts)
+        errors = task.goal.constraint.standard_error(rates, counts)
+        worst = np.abs(gaps).argmax()
+        recalls = (rates * counts)[..., 1].sum(-1) / counts[..., 1].sum(-1)
+        return recalls.mean(), gaps[worst], errors[worst]
+
+    def offer(self, log_proba, state_dict):
+        """Judge a network; keep a copy of its weights if none was better."""
+        verdict = self.judge(log_proba)
+        if self.verdict is None or self._key(verdict) > self._key(self.verdict):
+            self.verdict = verdict
+            self.state = {k: v.detach().clone() for k, v in state_dict().items()}
+        return verdict
+
+    def _key(self, verdict):
+        """Inside the tolerance by expected Phi; outside it by the smallest bias."""
+        inside = abs(verdict.bias) < self.task.goal.tolerance
+        return inside, verdict.objective if inside else -abs(verdict.bias)
+
+    def offer_net(self):
+        """Judge the task's net as it stands."""
+        task = self.task
+        log_proba = predict_log_proba(task.net, task.X[task.select])
+        return self.offer(log_proba, task.net.module_.state_dict)
+
+    def restore(self):
+        """Load the best weights into the task's net."""
+        self.task.net.module_.load_state_dict(self.state)

@@ -1,0 +1,188 @@
+"""The constraints: which rates of two groups shall be equal, and how surely they are."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from skfairaug._validation import check_cells
+from skfairaug.metrics._namespace import namespace, pick
+
+
+@dataclass(frozen=True)
+class Constraint:
+    """A notion of fairness, as statistics of groups that should not differ.
+
+    All of it is computed from the positive rates ``p[..., g, y]`` and the counts
+    ``n[..., g, y]`` of the cells of group g and label y, as NumPy arrays or torch
+    tensors, with any leading dimensions (thresholds, classes).
+
+    Parameters
+    ----------
+    name : str
+        Its name in `CONSTRAINTS`.
+    select : callable
+        ``(rates, counts) -> (rates, counts)``, both of shape (..., n_groups, n_read):
+        the rates that the statistics read and the number of rows behind each.
+    weights : tuple of tuple of float
+        Each statistic of a group is a weighted sum of what it reads. With several
+        statistics the one with the largest gap binds.
+    labels : tuple of int
+        Labels whose cells must not be empty.
+    signed : bool
+        Whether two groups keep the sign of their gap.
+    """
+
+    name: str
+    select: Callable
+    weights: tuple[tuple[float, ...], ...]
+    labels: tuple[int, ...]
+    signed: bool = True
+
+    def gap(self, rates, counts):
+        """Difference between groups, the bias mu.
+
+        Parameters
+        ----------
+        rates : ndarray or tensor of shape (..., n_groups, 2)
+            Positive rate of each cell.
+        counts : ndarray or tensor of shape (..., n_groups, 2)
+            Rows of each cell.
+
+        Returns
+        -------
+        gap : ndarray or tensor of shape (...)
+            Two groups: the statistic of group 0 minus that of group 1. More groups:
+            the largest minus the smallest.
+        """
+        return self._binding(rates, counts)[0]
+
+    def standard_error(self, rates, counts):
+        r"""Binomial standard error of the gap.
+
+        Parameters
+        ----------
+        rates : ndarray or tensor of shape (..., n_groups, 2)
+            Positive rate of each cell.
+        counts : ndarray or tensor of shape (..., n_groups, 2)
+            Rows of each cell.
+
+        Returns
+        -------
+        standard_error : ndarray or tensor of shape (...)
+            Of the two groups that make the gap and of the statistic that binds.
+
+        Notes
+        -----
+        Every rate p of n rows has the variance :math:`\tilde p (1 - \tilde p) / n`
+        with the add-one smoothed :math:`\tilde p = (n p + 1) / (n + 2)`, which is
+        above zero for p = 0 and p = 1; rates of different cells and groups are
+        independent.
+        """
+        return self._binding(rates, counts)[1] ** 0.5
+
+    def check(self, y, groups, class_names, group_names):
+        """Raise a ValueError that names a cell without rows, if the gap needs it.
+
+        Parameters
+        ----------
+        y, groups : ndarray of shape (n_samples,), int
+            Class and group of each row.
+        class_names, group_names : sequence
+            Their names.
+        """
+        binary = len(class_names) == 2
+        labels = self.labels if binary or not self.labels else None
+        check_cells(y, groups, class_names, group_names, labels=labels)
+
+    def _binding(self, rates, counts):
+        """Gap and its variance, of the statistic with the largest gap."""
+        xp = namespace(rates)
+        rates, counts = self.select(rates, counts)
+        values = self._combine(rates, 1)
+        variances = self._combine(_variance(rates, counts), 2)
+        first, last = _extremes(values)
+        gaps = pick(values, first, -2) - pick(values, last, -2)
+        variances = pick(variances, first, -2) + pick(variances, last, -2)
+        binding = xp.abs(gaps).argmax(-1)
+        gap, variance = pick(gaps, binding, -1), pick(variances, binding, -1)
+        return (gap if self.signed else xp.abs(gap)), variance
+
+    def _combine(self, parts, power):
+        """Weighted sums, shape (..., n_groups, n_statistics)."""
+        xp = namespace(parts)
+        return xp.stack(
+            [sum(w**power * parts[..., i] for i, w in enumerate(row)) for row in self.weights],
+            -1,
+        )
+
+
+def get_constraint(constraint):
+    """Look up a constraint by its name.
+
+    Parameters
+    ----------
+    constraint : str or Constraint
+        A key of `CONSTRAINTS`; a `Constraint` is returned as it is.
+
+    Returns
+    -------
+    constraint : Constraint
+        The constraint of that name.
+
+    Raises
+    ------
+    ValueError
+        If there is none of that name; the message lists those that exist.
+
+    Examples
+    --------
+    >>> from skfairaug.metrics import get_constraint
+    >>> get_constraint("demographic_parity").name
+    'statistical_parity'
+    """
+    if isinstance(constraint, Constraint):
+        return constraint
+    if not isinstance(constraint, str) or constraint not in CONSTRAINTS:
+        known = ", ".join(f"'{name}'" for name in CONSTRAINTS)
+        raise ValueError(f"Unknown constraint {constraint!r}; expected one of {known}.")
+    return CONSTRAINTS[constraint]
+
+
+def _extremes(values):
+    """Indices of the two groups to compare; of two groups 0 and 1, which keeps the sign."""
+    if values.shape[-2] == 2:
+        first = values.argmax(-2) * 0
+        return first, first + 1
+    return values.argmax(-2), values.argmin(-2)
+
+
+def _variance(rates, counts):
+    """Binomial variance of rates, with add-one smoothing; see `standard_error`."""
+    smoothed = (counts * rates + 1) / (counts + 2)
+    return smoothed * (1 - smoothed) / counts.clip(1)
+
+
+def _whole_groups(rates, counts):
+    sizes = counts.sum(-1)
+    return ((rates * counts).sum(-1) / sizes.clip(1))[..., None], sizes[..., None]
+
+
+def _positives(rates, counts):
+    return rates[..., 1:], counts[..., 1:]
+
+
+def _both_labels(rates, counts):
+    return rates, counts
+
+
+_STATISTICAL_PARITY = Constraint("statistical_parity", _whole_groups, ((1.0,),), ())
+
+CONSTRAINTS = {
+    "statistical_parity": _STATISTICAL_PARITY,
+    "demographic_parity": _STATISTICAL_PARITY,
+    "equal_opportunity": Constraint("equal_opportunity", _positives, ((1.0,),), (1,)),
+    "average_odds": Constraint("average_odds", _both_labels, ((0.5, 0.5),), (0, 1)),
+    "equalized_odds": Constraint(
+        "equalized_odds", _both_labels, ((1.0, 0.0), (0.0, 1.0)), (0, 1), signed=False
+    ),
+}
+"""Constraints by name; "demographic_parity" is another name of "statistical_parity"."""

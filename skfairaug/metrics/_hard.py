@@ -1,0 +1,265 @@
+"""Hard bias: the measures on predicted labels (Eq. 2-6)."""
+
+import numpy as np
+from sklearn.utils.multiclass import unique_labels
+
+from skfairaug._validation import (
+    as_labels,
+    check_pos_label,
+    check_same_length,
+    encode_groups,
+)
+from skfairaug.metrics._cells import cell_counts, prediction_rates
+from skfairaug.metrics._constraints import get_constraint
+
+
+def bias(
+    y_true, y_pred, *, sensitive_features, constraint="statistical_parity", pos_label=None
+):
+    """Bias of predictions under a constraint.
+
+    Parameters
+    ----------
+    y_true, y_pred : array-like of shape (n_samples,)
+        Labels and predictions, of two or more classes.
+    sensitive_features : array-like of shape (n_samples,) or (n_samples, n_features)
+        Groups; several columns merge into intersectional ones. In sorted order, or that
+        of an ordered categorical, the first is the unprivileged group.
+    constraint : str or Constraint, default="statistical_parity"
+        The measure, see `CONSTRAINTS`.
+    pos_label : label, default=None
+        The positive label, all others being negative. None: the larger of two labels;
+        with more, each class is set against the rest.
+
+    Returns
+    -------
+    bias : float
+        Two groups: group 0 minus group 1, signed. More groups: the largest minus the
+        smallest group value. More than two classes: that of the class whose bias is
+        largest in size. "equalized_odds" is never negative.
+
+    Raises
+    ------
+    ValueError
+        If lengths differ, a value is missing, there is one group only, the constraint
+        or `pos_label` is unknown, or a cell that the measure needs has no rows; the
+        message names the cell.
+
+    References
+    ----------
+    .. [1] Y. Zhang, F. Bao, J. Pei, H. Huang, "Toward Unified Data and Algorithm
+       Fairness via Adversarial Data Augmentation and Adaptive Model Fine-tuning",
+       ICDM 2022.
+
+    Examples
+    --------
+    >>> from skfairaug.metrics import bias
+    >>> y_true, y_pred = [0, 1, 0, 1], [0, 1, 1, 1]
+    >>> sex = ["f", "f", "m", "m"]
+    >>> bias(y_true, y_pred, sensitive_features=sex)
+    -0.5
+    >>> bias(y_true, y_pred, sensitive_features=sex, constraint="equal_opportunity")
+    0.0
+    """
+    constraint = get_constraint(constraint)
+    y_true, y_pred, names = _encode_pair(y_true, y_pred, pos_label)
+    groups = encode_groups(sensitive_features, n_samples=len(y_true))
+    constraint.check(y_true, groups.codes, names, groups.names)
+    shape = len(names), len(groups.names)
+    gaps = constraint.gap(
+        prediction_rates(y_pred, y_true, groups.codes, *shape),
+        cell_counts(y_true, groups.codes, *shape),
+    )
+    return float(gaps[np.abs(gaps).argmax()])
+
+
+def statistical_parity_difference(y_true, y_pred, *, sensitive_features, pos_label=None):
+    r"""Difference of the groups' selection rates.
+
+    Parameters
+    ----------
+    y_true, y_pred : array-like of shape (n_samples,)
+        Labels, which only tell the classes here, and predictions.
+    sensitive_features : array-like of shape (n_samples,) or (n_samples, n_features)
+        Groups, see :func:`bias`.
+    pos_label : label, default=None
+        The positive label, see :func:`bias`.
+
+    Returns
+    -------
+    difference : float
+        In [-1, 1], 0 if fair; more groups or classes as in :func:`bias`.
+
+    Notes
+    -----
+    With prediction :math:`\hat Y` and group A (0 unprivileged, 1 privileged), Eq. 4
+    of [1]_:
+
+    .. math:: P(\hat Y = 1 | A = 0) - P(\hat Y = 1 | A = 1).
+
+    References
+    ----------
+    .. [1] Y. Zhang, F. Bao, J. Pei, H. Huang, "Toward Unified Data and Algorithm
+       Fairness via Adversarial Data Augmentation and Adaptive Model Fine-tuning",
+       ICDM 2022.
+
+    Examples
+    --------
+    >>> from skfairaug.metrics import statistical_parity_difference
+    >>> statistical_parity_difference(
+    ...     [0, 1, 0, 1], [0, 1, 1, 1], sensitive_features=["f", "f", "m", "m"])
+    -0.5
+    """
+    return bias(
+        y_true,
+        y_pred,
+        sensitive_features=sensitive_features,
+        constraint="statistical_parity",
+        pos_label=pos_label,
+    )
+
+
+def equal_opportunity_difference(y_true, y_pred, *, sensitive_features, pos_label=None):
+    r"""Difference of the groups' true positive rates.
+
+    Parameters
+    ----------
+    y_true, y_pred : array-like of shape (n_samples,)
+        Labels and predictions.
+    sensitive_features : array-like of shape (n_samples,) or (n_samples, n_features)
+        Groups, see :func:`bias`.
+    pos_label : label, default=None
+        The positive label, see :func:`bias`.
+
+    Returns
+    -------
+    difference : float
+        In [-1, 1], 0 if fair; more groups or classes as in :func:`bias`.
+
+    Notes
+    -----
+    With the true positive rate of group a,
+    :math:`TPR_a = P(\hat Y = 1 | Y = 1, A = a)`, Eq. 5 of [1]_:
+
+    .. math:: TPR_0 - TPR_1.
+
+    References
+    ----------
+    .. [1] Y. Zhang, F. Bao, J. Pei, H. Huang, "Toward Unified Data and Algorithm
+       Fairness via Adversarial Data Augmentation and Adaptive Model Fine-tuning",
+       ICDM 2022.
+
+    Examples
+    --------
+    >>> from skfairaug.metrics import equal_opportunity_difference
+    >>> equal_opportunity_difference(
+    ...     [0, 1, 0, 1], [0, 0, 1, 1], sensitive_features=["f", "f", "m", "m"])
+    -1.0
+    """
+    return bias(
+        y_true,
+        y_pred,
+        sensitive_features=sensitive_features,
+        constraint="equal_opportunity",
+        pos_label=pos_label,
+    )
+
+
+def average_odds_difference(y_true, y_pred, *, sensitive_features, pos_label=None):
+    r"""Mean of the differences of false and of true positive rates.
+
+    Parameters
+    ----------
+    y_true, y_pred : array-like of shape (n_samples,)
+        Labels and predictions.
+    sensitive_features : array-like of shape (n_samples,) or (n_samples, n_features)
+        Groups, see :func:`bias`.
+    pos_label : label, default=None
+        The positive label, see :func:`bias`.
+
+    Returns
+    -------
+    difference : float
+        In [-1, 1], 0 if fair (or if the two differences cancel); more groups or
+        classes as in :func:`bias`.
+
+    Notes
+    -----
+    With :math:`TPR_a = P(\hat Y = 1 | Y = 1, A = a)` and
+    :math:`FPR_a = P(\hat Y = 1 | Y = 0, A = a)` (Eq. 2-3 of [1]_, which prints joint
+    counts), Eq. 6, whose plus sign is lost in print:
+
+    .. math:: \tfrac12 [(FPR_0 - FPR_1) + (TPR_0 - TPR_1)].
+
+    References
+    ----------
+    .. [1] Y. Zhang, F. Bao, J. Pei, H. Huang, "Toward Unified Data and Algorithm
+       Fairness via Adversarial Data Augmentation and Adaptive Model Fine-tuning",
+       ICDM 2022.
+
+    Examples
+    --------
+    >>> from skfairaug.metrics import average_odds_difference
+    >>> average_odds_difference(
+    ...     [0, 1, 0, 1], [0, 1, 1, 1], sensitive_features=["f", "f", "m", "m"])
+    -0.5
+    """
+    return bias(
+        y_true,
+        y_pred,
+        sensitive_features=sensitive_features,
+        constraint="average_odds",
+        pos_label=pos_label,
+    )
+
+
+def equalized_odds_difference(y_true, y_pred, *, sensitive_features, pos_label=None):
+    r"""Larger of the gaps of false and of true positive rates.
+
+    Parameters
+    ----------
+    y_true, y_pred : array-like of shape (n_samples,)
+        Labels and predictions.
+    sensitive_features : array-like of shape (n_samples,) or (n_samples, n_features)
+        Groups, see :func:`bias`.
+    pos_label : label, default=None
+        The positive label, see :func:`bias`.
+
+    Returns
+    -------
+    difference : float
+        In [0, 1], 0 if fair; more groups or classes as in :func:`bias`.
+
+    Notes
+    -----
+    With the rates of :func:`average_odds_difference`,
+
+    .. math:: \max(|FPR_0 - FPR_1|, |TPR_0 - TPR_1|).
+
+    Examples
+    --------
+    >>> from skfairaug.metrics import equalized_odds_difference
+    >>> equalized_odds_difference(
+    ...     [0, 1, 0, 1], [0, 1, 1, 1], sensitive_features=["f", "f", "m", "m"])
+    1.0
+    """
+    return bias(
+        y_true,
+        y_pred,
+        sensitive_features=sensitive_features,
+        constraint="equalized_odds",
+        pos_label=pos_label,
+    )
+
+
+def _encode_pair(y_true, y_pred, pos_label):
+    """Class codes of labels and predictions, and the names of the classes."""
+    y_true, y_pred = as_labels(y_true, "y_true"), as_labels(y_pred, "y_pred")
+    check_same_length(y_true=y_true, y_pred=y_pred)
+    classes = unique_labels(y_true, y_pred)
+    check_pos_label(pos_label, classes)
+    if pos_label is None:
+        codes = (np.searchsorted(classes, labels) for labels in (y_true, y_pred))
+        return *codes, classes.tolist()
+    codes = ((labels == pos_label).astype(np.int64) for labels in (y_true, y_pred))
+    return *codes, [f"not {pos_label}", pos_label]

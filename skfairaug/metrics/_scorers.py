@@ -1,0 +1,96 @@
+"""Fairness measures as scikit-learn scorers."""
+
+from sklearn import get_config
+from sklearn.metrics import make_scorer
+
+from skfairaug._validation import check_tolerance
+from skfairaug.metrics._constraints import get_constraint
+from skfairaug.metrics._phi import phi_score
+
+
+def make_fairness_scorer(metric, *, greater_is_better=False, absolute=True, **kwargs):
+    """Make a scorer from a fairness metric.
+
+    Parameters
+    ----------
+    metric : callable
+        ``metric(y_true, y_pred, *, sensitive_features, **kwargs) -> float``.
+    greater_is_better : bool, default=False
+        Whether a larger value is better. If not, the scorer's sign is flipped.
+    absolute : bool, default=True
+        Whether to take the size of the metric, for signed differences.
+    **kwargs : additional arguments
+        Passed to `metric` at every call.
+
+    Returns
+    -------
+    scorer : callable
+        ``scorer(estimator, X, y, sensitive_features=...)``. It requests
+        `sensitive_features` if metadata routing is enabled when it is made; if it is
+        enabled later, call ``set_score_request(sensitive_features=True)``. Without
+        routing, scikit-learn passes scorers no metadata.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn import config_context
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from sklearn.model_selection import cross_validate
+    >>> from skfairaug.metrics import make_fairness_scorer, statistical_parity_difference
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.normal(size=(200, 2))
+    >>> sex = rng.choice(["f", "m"], size=200)
+    >>> y = (X[:, 0] + (sex == "m") > 0).astype(int)
+    >>> with config_context(enable_metadata_routing=True):
+    ...     scorer = make_fairness_scorer(statistical_parity_difference)
+    ...     result = cross_validate(
+    ...         LogisticRegression(), X, y, scoring={"accuracy": "accuracy", "spd": scorer},
+    ...         params={"sensitive_features": sex})
+    >>> bool((result["test_spd"] <= 0).all())
+    True
+    """
+    if absolute:
+        kwargs["metric"], metric = metric, _size
+    return _request(make_scorer(metric, greater_is_better=greater_is_better, **kwargs))
+
+
+def phi_scorer(constraint="statistical_parity", tolerance=0.05):
+    """Make a scorer of Phi: balanced accuracy if the bias is within the tolerance.
+
+    Parameters
+    ----------
+    constraint : str or Constraint, default="statistical_parity"
+        The measure of bias, see `CONSTRAINTS`.
+    tolerance : float, default=0.05
+        Bound on the size of the bias, in (0, 1].
+
+    Returns
+    -------
+    scorer : callable
+        ``scorer(estimator, X, y, sensitive_features=...)``, the larger the better;
+        metadata routing as in :func:`make_fairness_scorer`.
+
+    Raises
+    ------
+    ValueError
+        If the constraint is unknown or `tolerance` is outside (0, 1].
+
+    Examples
+    --------
+    >>> from skfairaug.metrics import phi_scorer
+    >>> scorer = phi_scorer("average_odds", tolerance=0.1)
+    """
+    get_constraint(constraint)
+    check_tolerance(tolerance)
+    return _request(make_scorer(phi_score, constraint=constraint, tolerance=tolerance))
+
+
+def _size(y_true, y_pred, *, sensitive_features, metric, **kwargs):
+    """Absolute value of a metric."""
+    return abs(metric(y_true, y_pred, sensitive_features=sensitive_features, **kwargs))
+
+
+def _request(scorer):
+    if get_config()["enable_metadata_routing"]:
+        return scorer.set_score_request(sensitive_features=True)
+    return scorer

@@ -1,0 +1,68 @@
+"""Soft bias: the measures on probabilities, with a gradient."""
+
+import torch
+
+from skfairaug.metrics._cells import cell_counts, cell_rates
+from skfairaug.metrics._constraints import get_constraint
+from skfairaug.metrics._namespace import pick
+
+
+def soft_bias(proba, y, groups, constraint, *, counts=None, n_groups=None):
+    r"""Bias of class probabilities, differentiable.
+
+    Parameters
+    ----------
+    proba : tensor of shape (n_samples, n_classes), float
+        Probability of each class; may require a gradient.
+    y, groups : tensor of shape (n_samples,), int64
+        Class and group of each row.
+    constraint : str or Constraint
+        The measure, see `CONSTRAINTS`.
+    counts : tensor of shape (n_problems, n_groups, 2), default=None
+        Cell counts, as from :func:`cell_counts`, of the natural distribution, for a
+        batch that was resampled. None takes those of the batch.
+    n_groups : int, default=None
+        Number of groups, some of which the batch may lack. None takes it from
+        `counts`, else from the largest group in the batch (which waits for the device).
+
+    Returns
+    -------
+    bias : tensor of shape ()
+        The gap of class 1 for two classes; for more, that of the class, against the
+        rest, whose gap is largest in size.
+
+    Notes
+    -----
+    The positive rate of the cell of group g and label y is replaced by its mean
+    probability,
+
+    .. math:: \tilde p_{g,y} = \frac{1}{n_{g,y}} \sum_{i: A_i = g, Y_i = y} f(x_i),
+
+    and the bias is the same function of the rates as in the hard measures (Eq. 4-6 of
+    [1]_), which is therefore what one-hot probabilities give. Statistics that mix
+    cells, such as statistical parity, mix them by `counts`. A cell that the batch
+    lacks opens no gap: it takes the mean probability of its label over all groups.
+
+    References
+    ----------
+    .. [1] Y. Zhang, F. Bao, J. Pei, H. Huang, "Toward Unified Data and Algorithm
+       Fairness via Adversarial Data Augmentation and Adaptive Model Fine-tuning",
+       ICDM 2022.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skfairaug.metrics import soft_bias
+    >>> p = torch.tensor([0.25, 0.75, 0.5, 1.0])
+    >>> y, groups = torch.tensor([0, 1, 0, 1]), torch.tensor([0, 0, 1, 1])
+    >>> soft_bias(torch.stack([1 - p, p], 1), y, groups, "statistical_parity")
+    tensor(-0.2500)
+    """
+    if n_groups is None:
+        n_groups = int(groups.max()) + 1 if counts is None else counts.shape[-2]
+    n_classes = proba.shape[1]
+    rates = cell_rates(proba, y, groups, n_classes, n_groups, counts)
+    if counts is None:
+        counts = cell_counts(y, groups, n_classes, n_groups)
+    gaps = get_constraint(constraint).gap(rates, torch.as_tensor(counts).to(rates))
+    return pick(gaps, gaps.abs().argmax(-1), -1)

@@ -1,0 +1,181 @@
+"""All thresholds on a score at once, and the choice among them."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from skfairaug._validation import check_labels_present, check_same_length, check_scores
+from skfairaug.metrics._constraints import get_constraint
+from skfairaug.metrics._phi import expected_phi
+
+
+class ThresholdCurve(NamedTuple):
+    """What each cut-off on a score gives, cut-offs rising.
+
+    Attributes
+    ----------
+    thresholds : ndarray of shape (n_thresholds,)
+        The prediction is positive where ``score > threshold``, compared in float64.
+        The first one is -inf, all positive; the last one inf, all negative.
+    balanced_accuracy, bias, standard_error : ndarray of shape (n_thresholds,)
+        Mean of the two recalls, signed bias and its standard error.
+    """
+
+    thresholds: np.ndarray
+    balanced_accuracy: np.ndarray
+    bias: np.ndarray
+    standard_error: np.ndarray
+
+
+def threshold_curve(y_true, score, groups, constraint, n_groups=None, *, max_thresholds=1000):
+    """Balanced accuracy and bias at every cut-off on a score.
+
+    Parameters
+    ----------
+    y_true : ndarray of shape (n_samples,), int
+        Labels 0 and 1.
+    score : ndarray of shape (n_samples,)
+        The larger, the more likely positive; any monotone scale, infinities included.
+    groups : ndarray of shape (n_samples,), int
+        Group of each row.
+    constraint : str or Constraint
+        The measure of bias, see `CONSTRAINTS`.
+    n_groups : int, default=None
+        Number of groups; None takes it from the largest in `groups`.
+    max_thresholds : int, default=1000
+        Above this number of cut-offs, so many are kept, at equal steps of the scores'
+        ranks; at least 2.
+
+    Returns
+    -------
+    curve : ThresholdCurve
+        Cut-offs halfway between neighbouring distinct scores, below all and above all.
+
+    Raises
+    ------
+    ValueError
+        If a score is NaN, lengths differ, a label does not occur, or a cell that the
+        measure needs has no rows.
+
+    Notes
+    -----
+    One sort and, per cell, a binary search for each cut-off: O(n log n) time and linear
+    memory.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skfairaug.metrics import threshold_curve
+    >>> y, groups = np.array([0, 1, 0, 1]), np.array([0, 0, 1, 1])
+    >>> score = np.array([0.2, 0.4, 0.6, 0.8])
+    >>> curve = threshold_curve(y, score, groups, "statistical_parity")
+    >>> curve.thresholds
+    array([-inf,  0.3,  0.5,  0.7,  inf])
+    >>> curve.bias
+    array([ 0. , -0.5, -1. , -0.5,  0. ])
+    """
+    constraint = get_constraint(constraint)
+    y_true, groups = np.asarray(y_true), np.asarray(groups)
+    score = _finite(score)
+    check_same_length(y_true=y_true, score=score, sensitive_features=groups)
+    n_groups = int(groups.max()) + 1 if n_groups is None else n_groups
+    check_labels_present(y_true, (0, 1))
+    constraint.check(y_true, groups, (0, 1), range(n_groups))
+
+    thresholds = _cut_offs(np.sort(score), max_thresholds)
+    rates, counts = _rates_at(thresholds, y_true, score, groups, n_groups)
+    totals = counts.sum(0)
+    true_positive, false_positive = (
+        (rates[..., y] * counts[:, y]).sum(-1) / totals[y] for y in (1, 0)
+    )
+    return ThresholdCurve(
+        thresholds,
+        (true_positive + 1 - false_positive) / 2,
+        constraint.gap(rates, counts),
+        constraint.standard_error(rates, counts),
+    )
+
+
+def choose_threshold(curve, *, tolerance, caution=1.0):
+    """Index of the best cut-off of a curve.
+
+    Parameters
+    ----------
+    curve : ThresholdCurve
+        What there is to choose from.
+    tolerance : float
+        Bound on the size of the bias, in (0, 1].
+    caution : float, default=1.0
+        How many times the standard error to allow for, see :func:`expected_phi`.
+
+    Returns
+    -------
+    index : int
+        Position in `curve`.
+
+    Notes
+    -----
+    Among the cut-offs whose estimated bias is smaller than the tolerance, the one with
+    the largest expected Phi; ties go to the larger balanced accuracy, then to the
+    smaller bias, then to the lower cut-off. If there is none, the one with the smallest
+    bias; ties go to the larger balanced accuracy. A curve from :func:`threshold_curve`
+    holds the two constant predictions, unbiased with a balanced accuracy of one half,
+    so whoever calls this checks whether the choice is worth more than that.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skfairaug.metrics import choose_threshold, threshold_curve
+    >>> y, groups = np.array([0, 1, 0, 1]), np.array([0, 0, 1, 1])
+    >>> curve = threshold_curve(y, [0.2, 0.9, 0.3, 0.8], groups, "statistical_parity")
+    >>> float(curve.thresholds[choose_threshold(curve, tolerance=0.05)])
+    0.55
+    """
+    size = np.abs(curve.bias)
+    expected = expected_phi(
+        curve.balanced_accuracy,
+        size,
+        curve.standard_error,
+        tolerance=tolerance,
+        caution=caution,
+    )
+    inside = size < tolerance
+    if inside.any():
+        keys = (size, -curve.balanced_accuracy, -np.where(inside, expected, -1.0))
+    else:
+        keys = (-curve.balanced_accuracy, size)
+    return int(np.lexsort(keys)[0])
+
+
+def _finite(score):
+    score = np.asarray(score, dtype=np.float64)
+    check_scores(score)
+    largest = np.finfo(np.float64).max / 4  # so that halfway between two is finite
+    return np.clip(score, -largest, largest)
+
+
+def _cut_offs(ordered, max_thresholds):
+    """Cut-offs between sorted scores, at most `max_thresholds`."""
+    values = ordered[np.append(True, ordered[1:] > ordered[:-1])]
+    if len(values) + 1 > max_thresholds:
+        ranks = np.linspace(0, len(ordered) - 1, max_thresholds).astype(np.int64)[1:-1]
+        lower = np.unique(np.searchsorted(values, ordered[ranks]))
+        lower = lower[lower < len(values) - 1]
+    else:
+        lower = np.arange(len(values) - 1)
+    below, above = values[lower], values[lower + 1]
+    middle = below + (above - below) / 2
+    middle = np.where(middle < above, middle, below)  # neighbouring floating numbers
+    return np.concatenate([[-np.inf], middle, [np.inf]])
+
+
+def _rates_at(thresholds, y_true, score, groups, n_groups):
+    """Cell rates (n_thresholds, n_groups, 2) and counts (n_groups, 2)."""
+    rates = np.zeros((len(thresholds), n_groups, 2))
+    counts = np.zeros((n_groups, 2), dtype=np.int64)
+    for group, label in np.ndindex(n_groups, 2):
+        cell = np.sort(score[(groups == group) & (y_true == label)])
+        counts[group, label] = len(cell)
+        above = len(cell) - np.searchsorted(cell, thresholds, side="right")
+        rates[:, group, label] = above / max(len(cell), 1)
+    return rates, counts

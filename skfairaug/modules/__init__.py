@@ -1,0 +1,5 @@
+"""Networks that the tables and examples use."""
+
+from skfairaug.modules._mlp import TabularMLP
+
+__all__ = ["TabularMLP"]

@@ -1,0 +1,36 @@
+"""The method as pure functions of tensors; the files' order is the running order."""
+
+from skfairaug.steps.attack import global_attack, partner_means
+from skfairaug.steps.importance import (
+    counterfactual_gap,
+    group_columns,
+    importance_weights,
+)
+from skfairaug.steps.mask import (
+    binary_mask,
+    density,
+    masked_forward,
+    sparsity_penalty,
+    start_mask,
+)
+from skfairaug.steps.penalty import bias_penalty, weighted_cross_entropy
+from skfairaug.steps.reactivate import reactivate, reestimate_batchnorm
+from skfairaug.steps.select import reward
+
+__all__ = [
+    "bias_penalty",
+    "binary_mask",
+    "counterfactual_gap",
+    "density",
+    "global_attack",
+    "group_columns",
+    "importance_weights",
+    "masked_forward",
+    "partner_means",
+    "reactivate",
+    "reestimate_batchnorm",
+    "reward",
+    "sparsity_penalty",
+    "start_mask",
+    "weighted_cross_entropy",
+]

@@ -1,0 +1,34 @@
+"""The gallery's scripts run from start to end, and a warning ends them."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+EXAMPLES = sorted((ROOT / "examples").glob("plot_*.py"))
+TIMEOUT = 300  # seconds; a script should need a tenth of it
+
+
+def test_there_are_examples():
+    assert {"plot_01_quickstart.py", "plot_02_pipeline_and_grid_search.py"} <= {
+        script.name for script in EXAMPLES
+    }
+
+
+@pytest.mark.parametrize("script", EXAMPLES, ids=lambda script: script.stem)
+def test_example_runs(script, tmp_path):
+    # plt.show() is right in a gallery and warns where there is no screen.
+    no_screen = "ignore:FigureCanvasAgg is non-interactive:UserWarning"
+    result = subprocess.run(
+        [sys.executable, "-W", "error", "-W", no_screen, str(script)],
+        cwd=tmp_path,
+        env=os.environ | {"MPLBACKEND": "Agg"},
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT,
+        check=False,
+    )
+    assert result.returncode == 0, result.stdout[-2000:] + result.stderr[-4000:]
