@@ -94,6 +94,9 @@ class NetHolder(BaseEstimator):
     def _make_task(self, net, rows, train, select, seed):
         X = to_device(net, rows.X)
         check_output(net, X, len(self.classes_))
+        if not hasattr(net, "classes_inferred_"):
+            # Weights were loaded, not trained here; the net's own scorers want classes.
+            net.classes_inferred_ = np.arange(len(self.classes_))
         y, groups, train, select = (
             torch.as_tensor(values, device=X.device)
             for values in (rows.y, rows.groups.codes, train, select)

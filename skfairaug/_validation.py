@@ -7,7 +7,7 @@ from numbers import Real
 import numpy as np
 import pandas as pd
 from sklearn.utils import column_or_1d
-from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.multiclass import type_of_target
 
 MAX_NUMBERS = 20  # a numeric sensitive feature with more distinct values is continuous
 
@@ -109,7 +109,6 @@ def encode_labels(y, name="y"):
     ([0, 1, 0], ['no', 'yes'])
     """
     y = as_labels(y, name)
-    check_classification_targets(y)
     classes, codes = np.unique(y, return_inverse=True)
     if len(classes) < 2:
         raise ValueError(
@@ -136,7 +135,7 @@ def as_labels(y, name="y"):
     Raises
     ------
     ValueError
-        If `y` is not 1-D, is empty or lacks a label.
+        If `y` is not 1-D, is empty, lacks a label or holds continuous numbers.
     """
     if y is None:
         raise ValueError(f"{name} is None; one label per row is expected.")
@@ -146,6 +145,12 @@ def as_labels(y, name="y"):
     y = column_or_1d(y, warn=True)
     if len(y) == 0:
         raise ValueError(f"{name} is empty; one label per row is expected.")
+    kind = type_of_target(y, input_name=name)
+    if kind not in ("binary", "multiclass"):
+        raise ValueError(
+            f"Unknown label type: {name} is {kind}, but one label of a class per row is "
+            "expected (not probabilities or other scores)."
+        )
     return y
 
 
@@ -431,7 +436,13 @@ def _encode_column(column):
             names = tuple(str(name) for name in column.cat.categories)
             return Groups(column.cat.codes.to_numpy().astype(np.int64), names)
         column = column.astype(column.cat.categories.dtype)
-    codes, values = pd.factorize(column, sort=True)
+    try:
+        codes, values = pd.factorize(column, sort=True)
+    except TypeError as error:  # lists of unequal lengths become objects
+        raise ValueError(
+            "sensitive_features must hold numbers or strings, rows of equal length; got "
+            f"{type(column.iloc[0]).__name__}."
+        ) from error
     _check_discrete(column, values)
     return Groups(codes.astype(np.int64), tuple(str(value) for value in values))
 

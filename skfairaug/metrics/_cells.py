@@ -96,31 +96,35 @@ def prediction_rates(y_pred, y, groups, n_classes, n_groups):
 
 def _cell_sizes(y, groups, n_classes, n_groups):
     """Rows of every cell, shape (n_classes, n_groups)."""
-    sizes = namespace(y).bincount(y * n_groups + groups, minlength=n_classes * n_groups)
+    cells, n_cells = y * n_groups + groups, n_classes * n_groups
+    if isinstance(y, torch.Tensor):
+        sizes = _one_hot(cells, n_cells).sum(0)
+    else:
+        sizes = np.bincount(cells, minlength=n_cells)
     return sizes.reshape(n_classes, n_groups)
 
 
 def _cell_sums(hits, cells, n_cells):
     """Sum of `hits` over the rows of every cell, shape (n_cells, n_classes)."""
     if isinstance(hits, torch.Tensor):
-        one_hot = cells[:, None] == torch.arange(n_cells, device=cells.device)
-        return one_hot.to(hits.dtype).T @ hits
+        return _one_hot(cells, n_cells).to(hits.dtype).T @ hits
     columns = [np.bincount(cells, weights=column, minlength=n_cells) for column in hits.T]
     return np.stack(columns, -1)
+
+
+def _one_hot(cells, n_cells):
+    """Boolean indicators; unlike torch.bincount they never wait for the device."""
+    return cells[:, None] == torch.arange(n_cells, device=cells.device)
 
 
 def _one_against_rest(sums, sizes, counts):
     """Rates of each class and of its rest, from sums of shape (labels, groups, classes)."""
     xp = namespace(sums)
-    sizes = _like(sizes, sums)
-    by_label = sums.sum(1) / sizes.sum(1).clip(1)[:, None]
-    rates = sums + (sizes == 0)[..., None] * by_label[:, None]
-    rates = rates / sizes.clip(1)[..., None]
-    if counts is not None:
-        sizes = _like(_undo_one_against_rest(counts), sums)
-    same = _like(xp.eye(len(sizes)), sums)
+    rates = _cell_means(sums, sizes)
     if len(sizes) == 2:
-        rates, same = rates[..., 1:], same[:, 1:]
+        return rates[..., 1].T[None]
+    sizes = _like(sizes if counts is None else counts[..., 1], sums)
+    same = _like(xp.eye(len(sizes)), sums)
     # Rows of each label in the rest; where a group has none, labels count the same.
     rest = (1 - same)[:, None] * sizes[..., None]
     rest = rest + (rest.sum(0) == 0) * (1 - same)[:, None]
@@ -129,9 +133,11 @@ def _one_against_rest(sums, sizes, counts):
     return xp.stack([others.T, own.T], -1)
 
 
-def _undo_one_against_rest(counts):
-    """Cell sizes (n_classes, n_groups) of which `counts` were made."""
-    return counts[0].T if len(counts) == 1 else counts[..., 1]
+def _cell_means(sums, sizes):
+    """Mean of each cell; of all groups' rows of its label where it has none."""
+    by_label = sums.sum(1) / sizes.sum(1).clip(1)[:, None]
+    means = sums / sizes.clip(1)[..., None]
+    return namespace(sums).where((sizes == 0)[..., None], by_label[:, None], means)
 
 
 def _like(array, model):

@@ -27,7 +27,7 @@ class Constraint:
         statistics the one with the largest gap binds.
     labels : tuple of int
         Labels whose cells must not be empty.
-    signed : bool
+    signed : bool, default=True
         Whether two groups keep the sign of their gap.
     """
 
@@ -53,7 +53,12 @@ class Constraint:
             Two groups: the statistic of group 0 minus that of group 1. More groups:
             the largest minus the smallest.
         """
-        return self._binding(rates, counts)[0]
+        rates, _ = self.select(rates, counts)
+        values = self._combine(rates, 1)
+        first, last = _extremes(values)
+        gaps = first(values) - last(values)
+        gap = _largest(gaps, gaps)
+        return gap if self.signed else namespace(gap).abs(gap)
 
     def standard_error(self, rates, counts):
         r"""Binomial standard error of the gap.
@@ -77,7 +82,12 @@ class Constraint:
         above zero for p = 0 and p = 1; rates of different cells and groups are
         independent.
         """
-        return self._binding(rates, counts)[1] ** 0.5
+        rates, counts = self.select(rates, counts)
+        values = self._combine(rates, 1)
+        variances = self._combine(_variance(rates, counts), 2)
+        first, last = _extremes(values)
+        gaps = first(values) - last(values)
+        return _largest(gaps, first(variances) + last(variances)) ** 0.5
 
     def check(self, y, groups, class_names, group_names):
         """Raise a ValueError that names a cell without rows, if the gap needs it.
@@ -93,26 +103,13 @@ class Constraint:
         labels = self.labels if binary or not self.labels else None
         check_cells(y, groups, class_names, group_names, labels=labels)
 
-    def _binding(self, rates, counts):
-        """Gap and its variance, of the statistic with the largest gap."""
-        xp = namespace(rates)
-        rates, counts = self.select(rates, counts)
-        values = self._combine(rates, 1)
-        variances = self._combine(_variance(rates, counts), 2)
-        first, last = _extremes(values)
-        gaps = pick(values, first, -2) - pick(values, last, -2)
-        variances = pick(variances, first, -2) + pick(variances, last, -2)
-        binding = xp.abs(gaps).argmax(-1)
-        gap, variance = pick(gaps, binding, -1), pick(variances, binding, -1)
-        return (gap if self.signed else xp.abs(gap)), variance
-
     def _combine(self, parts, power):
         """Weighted sums, shape (..., n_groups, n_statistics)."""
-        xp = namespace(parts)
-        return xp.stack(
-            [sum(w**power * parts[..., i] for i, w in enumerate(row)) for row in self.weights],
-            -1,
-        )
+        columns = [
+            sum(weight**power * parts[..., i] for i, weight in enumerate(row) if weight)
+            for row in self.weights
+        ]
+        return namespace(parts).stack(columns, -1)
 
 
 def get_constraint(constraint):
@@ -148,11 +145,22 @@ def get_constraint(constraint):
 
 
 def _extremes(values):
-    """Indices of the two groups to compare; of two groups 0 and 1, which keeps the sign."""
+    """Two functions that take from (..., n_groups, n_statistics) the groups to compare.
+
+    Of two groups they are 0 and 1, which keeps the sign; of more, those with the
+    largest and the smallest of `values`.
+    """
     if values.shape[-2] == 2:
-        first = values.argmax(-2) * 0
-        return first, first + 1
-    return values.argmax(-2), values.argmin(-2)
+        return (lambda array: array[..., 0, :]), (lambda array: array[..., 1, :])
+    largest, smallest = values.argmax(-2), values.argmin(-2)
+    return (lambda array: pick(array, largest, -2)), (lambda array: pick(array, smallest, -2))
+
+
+def _largest(gaps, array):
+    """Entry of `array` of the statistic whose gap is largest in size."""
+    if gaps.shape[-1] == 1:
+        return array[..., 0]
+    return pick(array, namespace(gaps).abs(gaps).argmax(-1), -1)
 
 
 def _variance(rates, counts):

@@ -65,4 +65,6 @@ def soft_bias(proba, y, groups, constraint, *, counts=None, n_groups=None):
     if counts is None:
         counts = cell_counts(y, groups, n_classes, n_groups)
     gaps = get_constraint(constraint).gap(rates, torch.as_tensor(counts).to(rates))
+    if n_classes == 2:
+        return gaps[0]
     return pick(gaps, gaps.abs().argmax(-1), -1)

@@ -1,0 +1,138 @@
+"""Command line: ``skfairaug demo`` on made-up loans, ``skfairaug run`` on real tables."""
+
+import argparse
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import pandas as pd
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from skfairaug.benchmark._demo import run_demo
+from skfairaug.benchmark._protocol import FETCHERS, run_seeds, summary
+from skfairaug.metrics._constraints import CONSTRAINTS
+
+
+def main(argv=None):
+    """Parse arguments and run a command; returns the exit status."""
+    args = build_parser().parse_args(argv)
+    console = Console()
+    if args.command == "demo":
+        run_demo(console, picture=args.picture, seed=args.seed, n_samples=args.n_samples)
+        return 0
+    run(args, console)
+    return 0
+
+
+def build_parser():
+    """The command line's parser."""
+    parser = argparse.ArgumentParser(
+        prog="skfairaug", description="Make trained neural networks fair."
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+
+    demo = commands.add_parser("demo", help="debias a network on synthetic loan data")
+    demo.add_argument("--picture", default="pareto.png", help="file of the Pareto picture")
+    demo.add_argument("--seed", type=int, default=0)
+    demo.add_argument("--n-samples", type=int, default=12_000, help="rows to make up")
+
+    table = commands.add_parser("run", help="run the protocol on a public table")
+    table.add_argument("--data", choices=sorted(FETCHERS), required=True)
+    table.add_argument("--sensitive", required=True, help="sex, race or age")
+    table.add_argument("--constraint", choices=sorted(CONSTRAINTS), required=True)
+    table.add_argument("--tolerance", type=float, default=0.05)
+    table.add_argument("--seeds", type=parse_seeds, default=list(range(10)), metavar="N|A,B")
+    table.add_argument("--data-home", help="folder that holds the official files")
+    table.add_argument("--caution", type=float, help="standard errors allowed for")
+    table.add_argument("--validation-rows", type=int, help="cut the validation set")
+    table.add_argument(
+        "--with-training-rows",
+        action="store_true",
+        help="fine-tune on training rows too; they never choose epoch or threshold",
+    )
+    table.add_argument("--cache-dir", help="keep trained networks here")
+    table.add_argument("--n-jobs", type=int, default=1)
+    table.add_argument("--csv", help="write a row per seed")
+    table.add_argument("--json", help="write a list of runs")
+    return parser
+
+
+def parse_seeds(text):
+    """A count ("10") or a list ("31,32") of seeds."""
+    try:
+        seeds = [int(part) for part in text.split(",") if part]
+    except ValueError:
+        seeds = []
+    if "," not in text and len(seeds) == 1:
+        seeds = list(range(seeds[0]))
+    if not seeds or min(seeds) < 0:
+        raise argparse.ArgumentTypeError(
+            f"expected a count such as 10 or a list such as 31,32; got {text!r}"
+        )
+    return seeds
+
+
+def run(args, console):
+    """Run the protocol over seeds, show a table, write files."""
+    setting = {
+        "data": args.data,
+        "sensitive": args.sensitive,
+        "constraint": args.constraint,
+        "tolerance": args.tolerance,
+        "data_home": args.data_home,
+        "validation_rows": args.validation_rows,
+        "with_training_rows": args.with_training_rows,
+        "cache_dir": args.cache_dir,
+    }
+    if args.caution is not None:
+        setting["caution"] = args.caution
+    runs = []
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()
+    with Progress(*columns, TimeElapsedColumn(), console=console) as progress:
+        bar = progress.add_task(f"{args.data}, {args.sensitive}", total=len(args.seeds))
+        for one in run_seeds(args.seeds, n_jobs=args.n_jobs, **setting):
+            runs.append(one)
+            progress.advance(bar)
+    runs.sort(key=lambda one: one.seed)
+    title = f"{args.data}, {args.sensitive}: {args.constraint} within {args.tolerance:g}"
+    console.print(runs_table(title, runs, args.tolerance))
+    if args.csv:
+        pd.DataFrame([asdict(one) for one in runs]).to_csv(args.csv, index=False)
+    if args.json:
+        Path(args.json).write_text(json.dumps([asdict(one) for one in runs], indent=1))
+
+
+def runs_table(title, runs, tolerance):
+    """A row per seed, judged on test rows, and their mean."""
+    table = Table(title=title)
+    for name in ("seed", "biased net: BA", "bias", "fair net: BA", "bias", "Phi", "fit s"):
+        table.add_column(name, justify="right")
+    for one in runs:
+        table.add_row(
+            str(one.seed),
+            f"{one.biased_balanced_accuracy:.3f}",
+            f"{one.biased_bias:+.3f}",
+            f"{one.balanced_accuracy:.3f}",
+            f"{one.bias:+.3f}",
+            f"{one.phi:.3f}",
+            f"{one.seconds:.2f}",
+        )
+    means = summary(runs, tolerance)
+    table.add_section()
+    table.add_row(
+        "mean",
+        f"{sum(one.biased_balanced_accuracy for one in runs) / len(runs):.3f}",
+        f"|{sum(abs(one.biased_bias) for one in runs) / len(runs):.3f}|",
+        f"{means['balanced_accuracy']:.3f}±{means['balanced_accuracy_std']:.3f}",
+        f"|{means['abs_bias']:.3f}|",
+        f"{means['phi']:.3f}",
+        f"{means['seconds']:.2f}",
+    )
+    table.caption = f"inside the bound: {means['inside']:.0%} of {len(runs)} seeds (test rows)"
+    return table
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

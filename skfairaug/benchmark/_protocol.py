@@ -1,0 +1,301 @@
+"""The protocol of the paper's tables: split, train a biased net, debias it, judge once."""
+
+import time
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import torch
+from joblib import Memory, Parallel, delayed
+from sklearn.metrics import balanced_accuracy_score
+from sklearn.model_selection import train_test_split
+from sklearn.preprocessing import StandardScaler
+from skorch import NeuralNetClassifier
+from skorch.callbacks import EarlyStopping, LRScheduler
+from skorch.dataset import Dataset
+from skorch.helper import predefined_split
+
+from skfairaug._finetuner import FairAugmentFineTuner
+from skfairaug._nets import isolated_random_state
+from skfairaug._validation import encode_groups
+from skfairaug.datasets._adult import fetch_adult
+from skfairaug.datasets._bank import fetch_bank
+from skfairaug.datasets._compas import fetch_compas
+from skfairaug.datasets._german import fetch_german
+from skfairaug.metrics._hard import bias
+from skfairaug.metrics._threshold import threshold_curve
+from skfairaug.modules._mlp import TabularMLP
+
+FETCHERS = {
+    "adult": fetch_adult,
+    "bank": fetch_bank,
+    "compas": fetch_compas,
+    "german": fetch_german,
+}
+
+#: How each biased network is trained. The small tables plateau near chance unless
+#: training is patient; below `floor` (balanced accuracy) it starts again, twice as so.
+TRAINING = {
+    "adult": {"batch_size": 256, "patience": 10, "floor": 0.0},
+    "bank": {"batch_size": 256, "patience": 10, "floor": 0.0},
+    "compas": {"batch_size": 64, "patience": 30, "floor": 0.62},
+    "german": {"batch_size": 64, "patience": 30, "floor": 0.0},
+}
+
+
+@dataclass(frozen=True)
+class Split:
+    """One part of a data set: standardised float32 rows, labels 0/1 and group codes."""
+
+    X: np.ndarray
+    y: np.ndarray
+    groups: np.ndarray
+
+
+@dataclass(frozen=True)
+class Run:
+    """One seed of one setting, judged on test rows."""
+
+    seed: int
+    balanced_accuracy: float
+    bias: float
+    phi: float
+    seconds: float
+    validation_balanced_accuracy: float
+    validation_bias: float
+    biased_balanced_accuracy: float
+    biased_bias: float
+    net_seconds: float
+
+
+def load_splits(data, sensitive, seed, data_home=None, validation_rows=None):
+    """Train, validation and test part (60/20/20), standardised on train.
+
+    Parameters
+    ----------
+    data : {"adult", "bank", "compas", "german"}
+        Data set.
+    sensitive : str
+        Its sensitive feature.
+    seed : int
+        Seed of the splits.
+    data_home : str or path, default=None
+        Folder with the official files.
+    validation_rows : int, default=None
+        Keep so many rows of the validation part, stratified by label and group.
+
+    Returns
+    -------
+    splits : list of Split
+        Train, validation, test.
+    """
+    bunch = FETCHERS[data](data_home, sensitive=sensitive, encode="onehot")
+    X = bunch.data.to_numpy(dtype=np.float64)
+    y = bunch.target.to_numpy()
+    groups = encode_groups(bunch.sensitive_features, len(y)).codes
+    train, rest = train_test_split(np.arange(len(y)), test_size=0.4, random_state=seed)
+    validation, test = train_test_split(rest, test_size=0.5, random_state=seed)
+    if validation_rows is not None and validation_rows < len(validation):
+        validation, _ = train_test_split(
+            validation,
+            train_size=validation_rows,
+            random_state=seed,
+            stratify=2 * y[validation] + groups[validation],
+        )
+    scaler = StandardScaler().fit(X[train])
+    X = scaler.transform(X).astype(np.float32)
+    return [Split(X[i], y[i], groups[i]) for i in (train, validation, test)]
+
+
+def train_biased_net(train, seed, *, batch_size=256, patience=10, floor=0.0):
+    """The network of the paper's tables, trained on accuracy alone.
+
+    Parameters
+    ----------
+    train : Split
+        Rows; a tenth of them stops the training.
+    seed : int
+        Seed of the weights.
+    batch_size, patience : int
+        Rows of a batch; epochs without improvement before it stops.
+    floor : float, default=0.0
+        Start again, twice as patient, while the best balanced accuracy on the tenth
+        is below; three times at most.
+
+    Returns
+    -------
+    net : NeuralNetClassifier
+        Fitted.
+    seconds : float
+        What it took.
+    """
+    start = time.perf_counter()
+    fit, held = train_test_split(
+        np.arange(len(train.y)), test_size=0.1, stratify=train.y, random_state=seed
+    )
+    held_out = Dataset(train.X[held], train.y[held])
+    for attempt in range(3):
+        patient = patience * 2**attempt
+        with isolated_random_state(seed + 1000 * attempt):
+            net = NeuralNetClassifier(
+                TabularMLP,
+                module__n_features=train.X.shape[1],
+                criterion=torch.nn.CrossEntropyLoss,
+                optimizer=torch.optim.Adam,
+                lr=1e-3,
+                batch_size=batch_size,
+                max_epochs=30 * patient,
+                train_split=predefined_split(held_out),
+                callbacks=[
+                    EarlyStopping(patience=patient, load_best=True, sink=_quiet),
+                    LRScheduler(
+                        "ReduceLROnPlateau",
+                        monitor="valid_loss",
+                        patience=max(3, patient // 3),
+                    ),
+                ],
+                iterator_train__shuffle=True,
+                iterator_train__drop_last=True,
+                verbose=0,
+            ).fit(train.X[fit], train.y[fit])
+        net.train_split = None  # nothing of the data stays in the net
+        score = net.predict_proba(train.X[held])[:, 1]
+        curve = threshold_curve(
+            train.y[held], score, np.zeros(len(held), int), "statistical_parity", 1
+        )
+        if curve.balanced_accuracy.max() >= floor:
+            break
+    return net, time.perf_counter() - start
+
+
+def judge(y_pred, split, constraint):
+    """Balanced accuracy and signed bias of predictions."""
+    return (
+        float(balanced_accuracy_score(split.y, y_pred)),
+        float(
+            bias(split.y, y_pred, sensitive_features=split.groups, constraint=constraint)
+        ),
+    )
+
+
+def best_threshold_predictions(net, validation, test):
+    """Test predictions of the biased net at its most accurate threshold."""
+    curve = threshold_curve(
+        validation.y,
+        net.predict_proba(validation.X)[:, 1],
+        validation.groups,
+        "statistical_parity",
+    )
+    cut = curve.thresholds[curve.balanced_accuracy.argmax()]
+    return (net.predict_proba(test.X)[:, 1].astype(np.float64) > cut).astype(int)
+
+
+def run_seed(
+    data,
+    sensitive,
+    constraint,
+    tolerance,
+    seed,
+    *,
+    data_home=None,
+    validation_rows=None,
+    with_training_rows=False,
+    cache_dir=None,
+    make_tuner=FairAugmentFineTuner,
+    **params,
+):
+    """Run the protocol once and judge on test rows.
+
+    Parameters
+    ----------
+    data, sensitive, constraint : str
+        The setting.
+    tolerance : float
+        Bias allowed.
+    seed : int
+        Seed of split, network and debiasing.
+    data_home : str or path, default=None
+        Folder with the official files.
+    validation_rows : int, default=None
+        Cut the validation part to so many rows.
+    with_training_rows : bool, default=False
+        Fine-tune on the training rows too; they never choose epoch or threshold.
+    cache_dir : str or path, default=None
+        Where trained networks are kept for the next run; None trains anew.
+    make_tuner : callable, default=FairAugmentFineTuner
+        Called with the fitted net and parameters.
+    **params : dict
+        Parameters of the tuner.
+
+    Returns
+    -------
+    run : Run
+        What came out.
+    """
+    torch.set_num_threads(1)
+    train, validation, test = load_splits(data, sensitive, seed, data_home, validation_rows)
+    train_net = Memory(cache_dir, verbose=0).cache(train_biased_net)
+    net, net_seconds = train_net(train, seed, **TRAINING[data])
+    before = judge(best_threshold_predictions(net, validation, test), test, constraint)
+    tuner = make_tuner(
+        net, constraint=constraint, tolerance=tolerance, random_state=seed, **params
+    )
+    X, y, groups, held_out = validation.X, validation.y, validation.groups, None
+    if with_training_rows:
+        X = np.concatenate([X, train.X])
+        y = np.concatenate([y, train.y])
+        groups = np.concatenate([groups, train.groups])
+        held_out = np.arange(len(y)) < len(validation.y)
+    start = time.perf_counter()
+    tuner.fit(X, y, sensitive_features=groups, held_out=held_out)
+    seconds = time.perf_counter() - start
+    accuracy, gap = judge(tuner.predict(test.X), test, constraint)
+    return Run(
+        seed=seed,
+        balanced_accuracy=accuracy,
+        bias=gap,
+        phi=accuracy if abs(gap) < tolerance else 0.0,
+        seconds=seconds,
+        validation_balanced_accuracy=tuner.balanced_accuracy_,
+        validation_bias=tuner.bias_,
+        biased_balanced_accuracy=before[0],
+        biased_bias=before[1],
+        net_seconds=net_seconds,
+    )
+
+
+def run_seeds(seeds, *, n_jobs=None, **setting):
+    """Yield the runs of several seeds as they end, fanned out by joblib.
+
+    Parameters
+    ----------
+    seeds : iterable of int
+        Seeds.
+    n_jobs : int, default=None
+        Processes.
+    **setting : dict
+        Arguments of :func:`run_seed`.
+
+    Yields
+    ------
+    run : Run
+        One per seed, in the order of ending.
+    """
+    parallel = Parallel(n_jobs=n_jobs, return_as="generator_unordered")
+    yield from parallel(delayed(run_seed)(seed=seed, **setting) for seed in seeds)
+
+
+def summary(runs, tolerance):
+    """Means over runs, the share of seeds inside the bound, and median seconds."""
+    frame = {name: np.array([asdict(run)[name] for run in runs]) for name in asdict(runs[0])}
+    return {
+        "balanced_accuracy": frame["balanced_accuracy"].mean(),
+        "balanced_accuracy_std": frame["balanced_accuracy"].std(),
+        "abs_bias": np.abs(frame["bias"]).mean(),
+        "inside": (np.abs(frame["bias"]) < tolerance).mean(),
+        "phi": frame["phi"].mean(),
+        "seconds": float(np.median(frame["seconds"])),
+    }
+
+
+def _quiet(message):
+    """Sink for callbacks that print."""
