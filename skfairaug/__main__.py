@@ -6,6 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import pandas as pd
+import torch
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -19,6 +20,7 @@ def main(argv=None):
     """Parse arguments and run a command; returns the exit status."""
     args = build_parser().parse_args(argv)
     console = Console()
+    torch.set_num_threads(1)  # layers this small lose time to threads
     if args.command == "demo":
         run_demo(console, picture=args.picture, seed=args.seed, n_samples=args.n_samples)
         return 0

@@ -53,11 +53,23 @@ def copy_net(net):
     # torch cannot deep-copy an optimizer apart from its parameters; training
     # makes a new one anyway.
     state = {k: v for k, v in net.__dict__.items() if k != "optimizer_"}
-    twin.__dict__.update(copy.deepcopy(state))
+    memo = {id(callback): callback for callback in uncopyable_callbacks(net)}
+    twin.__dict__.update(copy.deepcopy(state, memo))
     twin.optimizer_ = torch.optim.SGD(twin.module_.parameters(), lr=0.0)
     twin.module_.requires_grad_(True)
     twin.module_.eval()
     return twin
+
+
+def uncopyable_callbacks(net):
+    """Callbacks that hold a lock or an open file (loggers, live displays): to be shared."""
+    given = net.callbacks if isinstance(net.callbacks, list) else []
+    given = [item[-1] if isinstance(item, tuple) else item for item in given]
+    for callback in [*given, *(callback for _, callback in net.callbacks_)]:
+        try:
+            copy.deepcopy(callback)
+        except TypeError:
+            yield callback
 
 
 class PortableNet:

@@ -8,6 +8,7 @@ losses of an epoch are read from the device once, at its end.
 from contextlib import contextmanager
 
 import torch
+from skorch.callbacks import EarlyStopping
 
 from skfairaug._nets import PREDICT_ROWS, log_probabilities, net_targets
 
@@ -109,7 +110,7 @@ class Trainer:
         )
 
     def run(self, make_epoch, on_epoch_end, selection_rows):
-        """Train; return False where Ctrl-C (or an early-stopping callback) ended it.
+        """Train; return False where Ctrl-C ended it.
 
         Parameters
         ----------
@@ -128,6 +129,13 @@ class Trainer:
             "dataset_train": net.get_dataset(self.X, net_targets(net, self.y)),
             "dataset_valid": net.get_dataset(X_valid, net_targets(net, y_valid)),
         }
+        # An accuracy monitor would end the training just when it trades accuracy for
+        # fairness; the caller's choice by expected Phi takes its place.
+        net.callbacks_ = [
+            (name, callback)
+            for name, callback in net.callbacks_
+            if not isinstance(callback, EarlyStopping)
+        ]
         net.notify("on_train_begin", X=self.X, y=self.y)
         try:
             for epoch in range(self.max_epochs):

@@ -106,7 +106,9 @@ def load_splits(data, sensitive, seed, data_home=None, validation_rows=None):
     return [Split(X[i], y[i], groups[i]) for i in (train, validation, test)]
 
 
-def train_biased_net(train, seed, *, batch_size=256, patience=10, floor=0.0):
+def train_biased_net(
+    train, seed, *, batch_size=256, patience=10, floor=0.0, callbacks=()
+):
     """The network of the paper's tables, trained on accuracy alone.
 
     Parameters
@@ -120,6 +122,8 @@ def train_biased_net(train, seed, *, batch_size=256, patience=10, floor=0.0):
     floor : float, default=0.0
         Start again, twice as patient, while the best balanced accuracy on the tenth
         is below; three times at most.
+    callbacks : sequence of skorch callbacks, default=()
+        More callbacks.
 
     Returns
     -------
@@ -152,6 +156,7 @@ def train_biased_net(train, seed, *, batch_size=256, patience=10, floor=0.0):
                         monitor="valid_loss",
                         patience=max(3, patient // 3),
                     ),
+                    *callbacks,
                 ],
                 iterator_train__shuffle=True,
                 iterator_train__drop_last=True,
