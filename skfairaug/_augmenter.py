@@ -36,9 +36,7 @@ class AugmentedRows(NamedTuple):
     indices: np.ndarray
 
 
-class AdversarialAugmenter(
-    OneToOneFeatureMixin, TransformerMixin, NetHolder
-):
+class AdversarialAugmenter(OneToOneFeatureMixin, TransformerMixin, NetHolder):
     """Move rows towards rows of other groups, as the network sees them (Eq. 7).
 
     A row's *adversarial counterpart* has its label, and a representation (the
@@ -201,6 +199,11 @@ class AdversarialAugmenter(
         self.layer = layer
         self.random_state = random_state
 
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float32"]
+        return tags
+
     def fit(self, X, y, *, sensitive_features=None):
         """Check the rows and the network; see `augment` for the attack.
 
@@ -210,8 +213,9 @@ class AdversarialAugmenter(
             Rows, as the network takes them.
         y : array-like of shape (n_samples,)
             Labels.
-        sensitive_features : array-like of shape (n_samples,) or (n_samples, n_columns)
-            Group of every row. None reads them from `sensitive_columns`.
+        sensitive_features : array-like, default=None
+            Group of every row, of shape (n_samples,) or (n_samples, n_columns). None
+            reads them from `sensitive_columns`.
 
         Returns
         -------
@@ -230,8 +234,9 @@ class AdversarialAugmenter(
             Rows, as the network takes them.
         y : array-like of shape (n_samples,)
             Labels.
-        sensitive_features : array-like of shape (n_samples,) or (n_samples, n_columns)
-            Group of every row. None reads them from `sensitive_columns`.
+        sensitive_features : array-like, default=None
+            Group of every row, of shape (n_samples,) or (n_samples, n_columns). None
+            reads them from `sensitive_columns`.
 
         Returns
         -------
@@ -266,8 +271,9 @@ class AdversarialAugmenter(
             Rows, as the network takes them.
         y : array-like of shape (n_samples,)
             Labels.
-        sensitive_features : array-like of shape (n_samples,) or (n_samples, n_columns)
-            Group of every row. None reads them from `sensitive_columns`.
+        sensitive_features : array-like, default=None
+            Group of every row, of shape (n_samples,) or (n_samples, n_columns). None
+            reads them from `sensitive_columns`.
 
         Returns
         -------
@@ -382,9 +388,7 @@ class Attacker:
 
     def _gap(self, X):
         task = self.task
-        return counterfactual_gap(
-            task.predict_proba, X, task.columns, task.group_values
-        )
+        return counterfactual_gap(task.predict_proba, X, task.columns, task.group_values)
 
     def _importance(self, log_proba, gap, rows):
         return importance_weights(

@@ -5,10 +5,11 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from scipy.special import expit
-from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, _fit_context, clone
+from scipy.special import expit, softmax
+from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, _fit_context
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
+from skorch import NeuralNetBinaryClassifier
 
 from skfairaug._nets import (
     check_net,
@@ -38,6 +39,9 @@ from skfairaug._validation import (
 from skfairaug.exceptions import FairnessNotReachedWarning
 from skfairaug.metrics._constraints import get_constraint
 from skfairaug.steps.importance import group_columns
+
+#: Stands for an infinite cut-off, that of a constant prediction: scores stay finite.
+LARGEST = float(np.finfo(np.float32).max)
 
 
 class Rows(NamedTuple):
@@ -91,6 +95,10 @@ class NetHolder(BaseEstimator):
         everything = np.arange(len(rows.y))
         return self._make_task(net, rows, everything, everything, seed)
 
+    def _goal(self):
+        """What is asked of the network."""
+        return Goal(get_constraint(self.constraint), self.tolerance)
+
     def _make_task(self, net, rows, train, select, seed):
         X = to_device(net, rows.X)
         check_output(net, X, len(self.classes_))
@@ -106,13 +114,6 @@ class NetHolder(BaseEstimator):
             columns = torch.as_tensor(rows.columns, device=X.device)
             members = (X[groups == g] for g in range(len(rows.groups.names)))
             values = torch.stack([part[:, columns].mean(0) for part in members])
-        goal = Goal(
-            constraint=get_constraint(self.constraint),
-            tolerance=self.tolerance,
-            caution=getattr(self, "caution", 0.0),
-            penalty=getattr(self, "penalty", 0.0),
-            margin=getattr(self, "margin", 0.0) * self.tolerance,
-        )
         return Task(
             net=net,
             X=X,
@@ -122,11 +123,17 @@ class NetHolder(BaseEstimator):
             n_groups=len(rows.groups.names),
             train=train,
             select=select,
-            goal=goal,
+            goal=self._goal(),
             columns=columns,
             group_values=values,
             generator=torch.Generator(X.device).manual_seed(seed),
         )
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True  # what the net takes, images too
+        tags.target_tags.required = True
+        return tags
 
     def __sklearn_clone__(self):
         # The default clone of a fitted net is an unfitted one: a meta-estimator
@@ -157,7 +164,7 @@ class NetHolder(BaseEstimator):
             This estimator.
         """
         inner = [name for name in params if name.startswith("estimator__")]
-        if inner and "estimator" not in params and is_fitted_net(self.estimator):
+        if inner and is_fitted_net(params.get("estimator", self.estimator)):
             raise ValueError(
                 f"{inner} would change a fitted net, which skorch re-initialises then. "
                 "Pass an unfitted net to search over its parameters: it is trained "
@@ -173,6 +180,12 @@ class BaseIntraProcessor(ClassifierMixin, MetaEstimatorMixin, NetHolder):
     what it finds to ``task.best``.
     """
 
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        binary = isinstance(unwrap(self.estimator), NeuralNetBinaryClassifier)
+        tags.classifier_tags.multi_class = not binary
+        return tags
+
     # -- fit ------------------------------------------------------------------
 
     @_fit_context(prefer_skip_nested_validation=False)
@@ -185,9 +198,9 @@ class BaseIntraProcessor(ClassifierMixin, MetaEstimatorMixin, NetHolder):
             Validation rows, as the net takes them.
         y : array-like of shape (n_samples,)
             Labels; the larger of two is the favourable one.
-        sensitive_features : array-like of shape (n_samples,) or (n_samples, n_columns)
-            Group of every row; several columns make intersectional groups. None reads
-            them from `sensitive_columns`.
+        sensitive_features : array-like, default=None
+            Group of every row, of shape (n_samples,) or (n_samples, n_columns); several
+            columns make intersectional groups. None reads them from `sensitive_columns`.
         held_out : array-like of bool of shape (n_samples,), default=None
             False marks rows that the net was trained on: they help to fine-tune, and
             never choose epoch or threshold. None: no row was seen before.
@@ -197,8 +210,13 @@ class BaseIntraProcessor(ClassifierMixin, MetaEstimatorMixin, NetHolder):
         self : object
             Fitted estimator.
         """
+        for step in self.get_params(deep=False).values():
+            if isinstance(step, NetHolder):
+                step._validate_params()
         rows = self._validate_rows(X, y, sensitive_features)
         held_out = check_held_out(held_out, len(rows.y))
+        codes = rows.groups.codes[held_out]
+        check_cells(rows.y[held_out], codes, self.classes_, rows.groups.names)
         seed = self._draw_seed()
         with isolated_random_state(seed):
             task = self._start(rows, held_out, seed)
@@ -233,7 +251,7 @@ class BaseIntraProcessor(ClassifierMixin, MetaEstimatorMixin, NetHolder):
         self.net_ = task.net
         self.history_ = task.net.history
         self.threshold_ = verdict.threshold
-        self._log_odds = verdict.log_odds
+        self._log_odds = np.clip(verdict.log_odds, -LARGEST, LARGEST)
         self.balanced_accuracy_ = verdict.balanced_accuracy
         self.bias_ = verdict.bias
         self.objective_ = verdict.objective
@@ -246,7 +264,7 @@ class BaseIntraProcessor(ClassifierMixin, MetaEstimatorMixin, NetHolder):
                 f"{chance:.3f}). Give it more rows, a larger tolerance, a smaller "
                 "caution or a larger penalty.",
                 FairnessNotReachedWarning,
-                stacklevel=3,
+                stacklevel=4,  # _store, fit, scikit-learn's _fit_context, the caller
             )
 
     # -- predict --------------------------------------------------------------
@@ -291,7 +309,7 @@ class BaseIntraProcessor(ClassifierMixin, MetaEstimatorMixin, NetHolder):
         """
         scores = self.decision_function(X)
         if scores.ndim == 2:
-            return np.exp(scores)
+            return softmax(scores, axis=1)
         positive = expit(scores)
         return np.column_stack([1.0 - positive, positive])
 

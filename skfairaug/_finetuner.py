@@ -9,7 +9,9 @@ from skfairaug._augmenter import AdversarialAugmenter, Attacker
 from skfairaug._base import BaseIntraProcessor
 from skfairaug._nets import log_probabilities
 from skfairaug._reactivator import MaskReactivator, to_numpy
+from skfairaug._task import Goal
 from skfairaug._training import Trainer
+from skfairaug.metrics._constraints import get_constraint
 from skfairaug.steps.mask import density
 
 PASS = "passthrough"
@@ -18,10 +20,11 @@ PASS = "passthrough"
 class FairAugmentFineTuner(BaseIntraProcessor):
     r"""Make a trained skorch classifier fair with a small validation set.
 
-    Copies the network, augments the validation rows with an adversarial attack that
-    mixes the groups, finds and restarts the weights that carry the bias, fine-tunes
-    with a bias term, and picks the epoch and threshold that keep the bias inside
-    the tolerance on new data most surely. No sensitive feature is needed to predict.
+    Fine-tunes a copy of the network until it is fair, and picks the epoch and threshold
+    that keep the bias inside the tolerance on new data most surely. On request it first
+    augments the rows with an adversarial attack that mixes the groups (step 1 of [1]_)
+    and finds and restarts the weights that carry the bias (step 2). No sensitive feature
+    is needed to predict.
 
     Parameters
     ----------
@@ -48,23 +51,30 @@ class FairAugmentFineTuner(BaseIntraProcessor):
         "equal_opportunity", "average_odds" or "equalized_odds".
     tolerance : float, default=0.05
         Bias allowed, in (0, 1].
-    caution : float, default=1.0
+    caution : float, default=0.75
         Standard errors of the bias that the choice of epoch and threshold allows for,
         see :func:`~skfairaug.metrics.expected_phi`; 0 trusts the validation rows, as
         the paper does.
-    penalty : float, default=8.0
-        Weight of the bias term in the loss; 0 switches it off, as in the paper.
+    distillation : float, default=1.0
+        Share of the fair teacher in the loss, in [0, 1]; the labels have the rest. 0
+        switches it off, as in the paper. Ignored for more than two classes.
+    penalty : float, default=None
+        Weight of the bias term in the loss; 0 switches it off, as in the paper. None
+        takes 0 with a fair teacher and 8 without.
     margin : float, default=0.8
-        Share of the tolerance by which the bias term aims inside it, in [0, 1].
+        Share of the tolerance, in [0, 1], by which teacher and bias term aim inside it.
+    train_mode : bool, default=False
+        Whether dropout and BatchNorm behave as in training while fine-tuning; False
+        drops nothing and keeps the statistics of BatchNorm.
     max_epochs : int, default=10
         Epochs of fine-tuning; after each, the network is a candidate.
     steps_per_epoch : int, default=30
         Batches in an epoch, whatever the number of rows.
-    lr : float, default=0.001
+    lr : float, default=0.003
         Peak of the one-cycle learning rate of Adam.
     batch_size : int, default=512
         Rows of a batch, in equal parts from every (label, group) cell.
-    validation_fraction : float, default=0.4
+    validation_fraction : float, default=0.0
         Share of the rows, in [0, 1), that only choose among networks. The others
         train, and choose as well.
     debias_fraction : float, default=0.25
@@ -122,12 +132,19 @@ class FairAugmentFineTuner(BaseIntraProcessor):
     -----
     Step 3 minimises, over batches with equal parts of every (label, group) cell,
 
-    .. math:: \mathbb{E}[w\,\ell(\hat y, y)] + p\,\max(0, |\tilde\mu| - (1 - m)\epsilon)
+    .. math::
+        (1 - d)\,\mathbb{E}[w\,\ell(\hat y, y)] + d\,\mathbb{E}[\ell(\hat y, t)]
+        + p\,\max(0, |\tilde\mu| - (1 - m)\epsilon)
 
-    with :math:`\ell` the class-balanced cross-entropy, w the weight of Eq. 10 (1
-    without an augmenter), :math:`\tilde\mu` the soft bias on the natural
-    distribution, p the `penalty` and m the `margin`. The paper has the first term
-    only.
+    with :math:`\ell` the cross-entropy (class-balanced for the labels), w the weight of
+    Eq. 10 (1 without an augmenter), d the `distillation`, t the fair teacher's
+    probabilities, :math:`\tilde\mu` the soft bias on the natural distribution, p the
+    `penalty` and m the `margin`. The paper has the first term only.
+
+    The fair teacher is the biased network with one threshold per group
+    (:func:`~skfairaug.metrics.group_thresholds`): it needs the group to predict, the
+    network that learns from it does not. Its targets say what the network knew of each
+    row, where a label says what happened once, so a few hundred rows go a long way.
 
     The network's own callbacks run during fine-tuning, except early stopping: the
     choice by expected Phi takes its place. The optimizer is Adam with a one-cycle
@@ -172,7 +189,9 @@ class FairAugmentFineTuner(BaseIntraProcessor):
         "constraint": [str],
         "tolerance": "no_validation",
         "caution": [Interval(Real, 0, None, closed="left")],
-        "penalty": [Interval(Real, 0, None, closed="left")],
+        "distillation": [Interval(Real, 0, 1, closed="both")],
+        "train_mode": ["boolean"],
+        "penalty": [Interval(Real, 0, None, closed="left"), None],
         "margin": [Interval(Real, 0, 1, closed="both")],
         "max_epochs": [Interval(Integral, 0, None, closed="left")],
         "steps_per_epoch": [Interval(Integral, 1, None, closed="left")],
@@ -194,14 +213,16 @@ class FairAugmentFineTuner(BaseIntraProcessor):
         sensitive_columns="auto",
         constraint="statistical_parity",
         tolerance=0.05,
-        caution=1.0,
-        penalty=8.0,
+        caution=0.75,
+        distillation=1.0,
+        penalty=None,
         margin=0.8,
+        train_mode=False,
         max_epochs=10,
         steps_per_epoch=30,
-        lr=1e-3,
+        lr=3e-3,
         batch_size=512,
-        validation_fraction=0.4,
+        validation_fraction=0.0,
         debias_fraction=0.25,
         layer=None,
         random_state=None,
@@ -214,8 +235,10 @@ class FairAugmentFineTuner(BaseIntraProcessor):
         self.constraint = constraint
         self.tolerance = tolerance
         self.caution = caution
+        self.distillation = distillation
         self.penalty = penalty
         self.margin = margin
+        self.train_mode = train_mode
         self.max_epochs = max_epochs
         self.steps_per_epoch = steps_per_epoch
         self.lr = lr
@@ -244,7 +267,7 @@ class FairAugmentFineTuner(BaseIntraProcessor):
         Returns
         -------
         tuner : FairAugmentFineTuner
-            Unfitted; no bias term (``penalty=0``), and epoch and threshold by Phi itself
+            Unfitted; neither teacher nor bias term, and epoch and threshold by Phi itself
             (``caution=0``) on the rows that trained.
 
         References
@@ -276,11 +299,25 @@ class FairAugmentFineTuner(BaseIntraProcessor):
             "augmenter": augmenter,
             "reactivator": MaskReactivator(reinit_scale=1.0),
             "joint": variant == "joint",
+            "distillation": 0.0,
             "penalty": 0.0,
+            "train_mode": True,
             "caution": 0.0,
-            "validation_fraction": 0.0,
+            "lr": 1e-3,
         }
         return cls(estimator, **(given | params))
+
+    def _goal(self):
+        taught = self.distillation and len(self.classes_) == 2
+        penalty = self.penalty
+        return Goal(
+            get_constraint(self.constraint),
+            self.tolerance,
+            caution=self.caution,
+            penalty=(0.0 if taught else 8.0) if penalty is None else penalty,
+            margin=self.margin * self.tolerance,
+            distillation=self.distillation,
+        )
 
     def _debias(self, task):
         batches, attacker = task.batches, None
@@ -320,6 +357,7 @@ class FairAugmentFineTuner(BaseIntraProcessor):
             lr=self.lr,
             max_epochs=self.max_epochs,
             steps_per_epoch=self.steps_per_epoch,
+            train_mode=self.train_mode,
         )
 
         def make_epoch(epoch):

@@ -20,9 +20,7 @@ PREDICT_ROWS = 8192
 
 def unwrap(estimator):
     """Return the skorch net inside a ``FrozenEstimator``, or `estimator` itself."""
-    return (
-        estimator.estimator if isinstance(estimator, FrozenEstimator) else estimator
-    )
+    return estimator.estimator if isinstance(estimator, FrozenEstimator) else estimator
 
 
 def is_fitted_net(estimator):
@@ -117,9 +115,7 @@ def portable_state(state):
 
 def restored_state(state):
     """Undo `portable_state`."""
-    return {
-        k: v.restore() if isinstance(v, PortableNet) else v for k, v in state.items()
-    }
+    return {k: v.restore() if isinstance(v, PortableNet) else v for k, v in state.items()}
 
 
 def log_probabilities(net, output):
@@ -146,6 +142,7 @@ def log_probabilities(net, output):
 def train_net(net, X, y):
     """A trained clone of an unfitted net, for rows and class codes as arrays."""
     net = clone(net).initialize()
+    check_output(net, to_device(net, X), len(np.unique(y)))
     net.partial_fit(X, net_targets(net, torch.from_numpy(y)).numpy())
     net.module_.eval()
     return net
@@ -153,9 +150,7 @@ def train_net(net, X, y):
 
 def net_targets(net, y):
     """Class codes `y` in the dtype that the net's own criterion wants."""
-    binary = isinstance(
-        net.criterion_, (torch.nn.BCEWithLogitsLoss, torch.nn.BCELoss)
-    )
+    binary = isinstance(net.criterion_, (torch.nn.BCEWithLogitsLoss, torch.nn.BCELoss))
     return y.float() if binary else y
 
 
@@ -189,6 +184,11 @@ def check_output(net, X, n_classes):
             f"y has {n_classes} classes but the net predicts "
             f"{tuple(log_proba.shape[1:])} outputs per row. The validation data must "
             "hold every class that the net was trained on."
+        )
+    if log_proba.isnan().any():
+        raise ValueError(
+            "the net predicts NaN before any debiasing. Train it again, on standardised X "
+            "or with a lower lr."
         )
 
 
@@ -288,24 +288,27 @@ def frozen(module):
 
 
 @contextmanager
-def forwarding(net, forward):
-    """Make the net run `forward(X)` in place of its module, in every use of it."""
-    net.infer = forward
+def overriding(net, **methods):
+    """Give a net other methods for the time of the block."""
+    before = {name: net.__dict__[name] for name in methods if name in net.__dict__}
+    net.__dict__.update(methods)
     try:
-        yield
+        yield net
     finally:
-        del net.infer
+        for name in methods:
+            del net.__dict__[name]
+        net.__dict__.update(before)
 
 
 @contextmanager
 def isolated_random_state(seed):
     """Seed torch and NumPy inside the block; give the caller's states back after."""
     numpy_state = np.random.get_state()
-    with torch.random.fork_rng():
+    devices = [torch.cuda.current_device()] if torch.cuda.is_initialized() else []
+    with torch.random.fork_rng(devices=devices):
         torch.manual_seed(seed)
         np.random.seed(seed % 2**32)
         try:
             yield
         finally:
             np.random.set_state(numpy_state)
-

@@ -17,15 +17,16 @@ from skfairaug._nets import (
     Encoder,
     evaluating,
     find_head,
-    forwarding,
     frozen,
     isolated_random_state,
     log_probabilities,
+    overriding,
     predict_log_proba,
     to_device,
 )
-from skfairaug._task import Best
+from skfairaug._task import Best, Goal
 from skfairaug._training import check_finite
+from skfairaug.metrics._constraints import get_constraint
 from skfairaug.steps.mask import (
     binary_mask,
     density,
@@ -187,6 +188,20 @@ class MaskReactivator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, NetHold
         self.layer = layer
         self.random_state = random_state
 
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float32"]
+        return tags
+
+    def _goal(self):
+        return Goal(
+            get_constraint(self.constraint),
+            self.tolerance,
+            caution=self.caution,
+            penalty=self.penalty,
+            margin=self.margin * self.tolerance,
+        )
+
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y, *, sensitive_features=None):
         """Learn the mask and reactivate a copy of the network.
@@ -197,8 +212,9 @@ class MaskReactivator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, NetHold
             Validation rows, as the network takes them.
         y : array-like of shape (n_samples,)
             Labels.
-        sensitive_features : array-like of shape (n_samples,) or (n_samples, n_columns)
-            Group of every row. None reads them from `sensitive_columns`.
+        sensitive_features : array-like, default=None
+            Group of every row, of shape (n_samples,) or (n_samples, n_columns). None
+            reads them from `sensitive_columns`.
 
         Returns
         -------
@@ -209,11 +225,11 @@ class MaskReactivator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, NetHold
         seed = self._draw_seed()
         with isolated_random_state(seed):
             task = self._whole_task(rows, seed)
+            head = find_head(task.net, task.X, self.layer)
             masks, finished = self.learn(task, task.batches)
             if not finished:
                 raise KeyboardInterrupt
             self.restart(task, masks)
-            head = find_head(task.net, task.X, self.layer)
             self._n_features_out = Encoder(task.net, head).all_rows(task.X[:1]).shape[1]
         self.net_ = task.net
         self.mask_ = to_numpy(masks)
@@ -239,10 +255,25 @@ class MaskReactivator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, NetHold
         X = to_device(self.net_, X)
         encoder = Encoder(self.net_, find_head(self.net_, X, self.layer))
         with evaluating(self.net_.module_):
-            return encoder.all_rows(X).cpu().numpy()
+            return encoder.all_rows(X).float().cpu().numpy()
 
     def learn(self, task, batches):
-        """Best mask by expected Phi, and whether learning came to its end."""
+        """Learn a mask of the task's net, whose weights stay as they are.
+
+        Parameters
+        ----------
+        task : Task
+            Network, rows and goal.
+        batches : callable
+            ``batches(n_batches, batch_size)`` yields an epoch of batches.
+
+        Returns
+        -------
+        masks : dict of str to Tensor
+            Parameter name -> binary mask, the best by expected Phi.
+        finished : bool
+            False where Ctrl-C ended the learning.
+        """
         net = task.net
         logits = start_mask(net.module_)
         optimizer = torch.optim.AdamW(logits.values(), lr=self.lr, fused=True)
@@ -252,7 +283,7 @@ class MaskReactivator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, NetHold
             return masked_forward(net.module_, masks, X)
 
         try:
-            with frozen(net.module_), forwarding(net, masked):
+            with frozen(net.module_), overriding(net, infer=masked):
                 for epoch in range(self.max_epochs):
                     losses = []
                     for batch in batches(self.steps_per_epoch, self.batch_size):
@@ -265,9 +296,9 @@ class MaskReactivator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, NetHold
                         optimizer.step()
                         losses.append(loss.detach())
                         masks = hard_masks(logits)
-                    losses = torch.stack(losses).tolist()
-                    check_finite(losses, epoch)
                     log_proba = predict_log_proba(net, task.X[task.select])
+                    losses = torch.stack(losses).tolist()
+                    check_finite([*losses, log_proba.max().item()], epoch)
                     verdict = best.offer(log_proba, lambda: masks)
                     record(net.history, losses, verdict, float(density(masks)))
                     task.best.offer(log_proba, lambda: masked_state(net, masks))
@@ -276,11 +307,22 @@ class MaskReactivator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, NetHold
             return best.state or hard_masks(logits), False
 
     def restart(self, task, masks):
-        """Re-draw the masked-out weights and re-estimate BatchNorm, in the task's net."""
+        """Re-draw the masked-out weights of the task's net; re-estimate its BatchNorm.
+
+        Parameters
+        ----------
+        task : Task
+            Its network is changed.
+        masks : dict of str to Tensor
+            Parameter name -> binary mask, as from `learn`.
+        """
         net = task.net
         reactivate(net.module_, masks, scale=self.reinit_scale)
         with evaluating(net.module_):
-            parts = task.X[task.train].split(self.batch_size)
+            shuffled = torch.randperm(
+                len(task.train), generator=task.generator, device=task.X.device
+            )
+            parts = task.X[task.train[shuffled]].split(self.batch_size)
             whole = [p for p in parts if len(p) > 1]
             reestimate_batchnorm(net.module_, net.infer, whole)
 

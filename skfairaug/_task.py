@@ -13,9 +13,11 @@ from skfairaug._nets import log_probabilities, predict_log_proba
 from skfairaug._training import CellSampler
 from skfairaug.metrics._cells import cell_counts, cell_rates
 from skfairaug.metrics._constraints import Constraint
+from skfairaug.metrics._group_thresholds import group_thresholds
 from skfairaug.metrics._phi import expected_phi
 from skfairaug.metrics._soft import soft_bias
 from skfairaug.metrics._threshold import choose_threshold, threshold_curve
+from skfairaug.steps.equalize import distillation_loss, teacher_log_odds
 from skfairaug.steps.penalty import bias_penalty, weighted_cross_entropy
 
 
@@ -34,9 +36,10 @@ class Goal:
 
     constraint: Constraint
     tolerance: float
-    caution: float
-    penalty: float
-    margin: float
+    caution: float = 0.0
+    penalty: float = 0.0
+    margin: float = 0.0  # in units of the bias
+    distillation: float = 0.0
 
 
 @dataclass
@@ -106,22 +109,47 @@ class Task:
             n_groups=self.n_groups,
         )
 
+    @cached_property
+    def teacher(self):
+        """Log-odds of the fair teacher for every row; None where there is none.
+
+        Made of the network as it is when first asked for: the biased one.
+        """
+        if self.n_classes != 2 or not self.goal.distillation:
+            return None
+        log_proba = predict_log_proba(self.net, self.X)
+        log_odds = log_proba[:, 1] - log_proba[:, 0]
+        y, score, groups = (
+            values[self.select].cpu().numpy() for values in (self.y, log_odds, self.groups)
+        )
+        gap = 2 * (self.goal.tolerance - self.goal.margin)
+        cuts = group_thresholds(y, score, groups, self.goal.constraint, self.n_groups, gap=gap)
+        bound = log_odds.abs().max()
+        cuts = torch.as_tensor(cuts).to(log_odds).clamp(-bound, bound)
+        return teacher_log_odds(log_odds, self.groups, cuts)
+
     def loss(self, log_proba, batch):
-        """Fine-tune loss of a batch: balanced cross-entropy and the bias term.
+        """Fine-tune loss of a batch: labels, fair teacher and bias term.
 
         The bias term is taken on the real rows alone, whose distribution is natural.
         """
-        weights = self.cell_weights[self.cells[batch.rows]]
-        importance = batch.importance and batch.importance(log_proba)
-        y = self.y[batch.rows]
-        loss = weighted_cross_entropy(log_proba, y, weights, importance)
-        if not self.goal.penalty:
-            return loss
-        real = slice(batch.n_real)
-        bias = self.soft_bias(log_proba[real], batch.rows[real])
-        return loss + self.goal.penalty * bias_penalty(
-            bias, tolerance=self.goal.tolerance, margin=self.goal.margin
-        )
+        goal = self.goal
+        share = 0.0 if self.teacher is None else goal.distillation
+        loss = 0.0
+        if share < 1:
+            weights = self.cell_weights[self.cells[batch.rows]]
+            importance = batch.importance and batch.importance(log_proba)
+            y = self.y[batch.rows]
+            loss = (1 - share) * weighted_cross_entropy(log_proba, y, weights, importance)
+        if share:
+            loss = loss + share * distillation_loss(log_proba, self.teacher[batch.rows])
+        if goal.penalty:
+            real = slice(batch.n_real)
+            bias = self.soft_bias(log_proba[real], batch.rows[real])
+            loss = loss + goal.penalty * bias_penalty(
+                bias, tolerance=goal.tolerance, margin=goal.margin
+            )
+        return loss
 
     def predict_proba(self, X):
         """Class probabilities, differentiable in the weights and in X."""

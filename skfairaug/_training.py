@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import torch
 from skorch.callbacks import EarlyStopping
 
-from skfairaug._nets import PREDICT_ROWS, log_probabilities, net_targets
+from skfairaug._nets import PREDICT_ROWS, log_probabilities, net_targets, overriding
 
 
 class CellSampler:
@@ -42,24 +42,25 @@ class CellSampler:
         per_cell = max(1, round(batch_size / len(self.rows_of_cell)))
         columns = []
         for rows in self.rows_of_cell:
-            uniform = torch.rand(
-                n_batches,
-                per_cell,
+            # float32 cannot tell the rows of a large cell apart.
+            precise = torch.float32 if rows.device.type == "mps" else torch.float64
+            position = torch.rand(
+                (n_batches, per_cell),
                 generator=self.generator,
                 device=rows.device,
-                dtype=torch.float64,
+                dtype=precise,
             )
             if weights is None:
-                position = (uniform * len(rows)).long()
+                position = (position * len(rows)).long()
             else:
-                cumulative = weights[rows].double().cumsum(0)
-                position = torch.searchsorted(cumulative, uniform * cumulative[-1])
+                running = weights[rows].to(precise).cumsum(0)
+                position = torch.searchsorted(running, position * running[-1], right=True)
             columns.append(rows[position.clamp_max(len(rows) - 1)])
         return torch.cat(columns, dim=1)
 
 
 @contextmanager
-def own_loss(net, loss):
+def own_loss(net, loss, train_mode):
     """Make skorch's training steps use `loss(output)`; evaluation keeps the net's own.
 
     Overriding ``get_loss`` alone leaves the rest of a user's net class (mixed
@@ -72,11 +73,12 @@ def own_loss(net, loss):
             return loss(y_pred)
         return criterion(y_pred, y_true, X=X, training=False)
 
-    net.get_loss = get_loss
-    try:
+    changes = {"get_loss": get_loss}
+    if not train_mode:
+        set_training = net._set_training
+        changes["_set_training"] = lambda training=True: set_training(False)
+    with overriding(net, **changes):
         yield
-    finally:
-        del net.get_loss
 
 
 class Trainer:
@@ -92,19 +94,19 @@ class Trainer:
         Peak learning rate of the one-cycle schedule.
     max_epochs, steps_per_epoch : int
         Length of the training.
-    parameters : iterable of Tensor, default=None
-        What to optimise; None means the module's parameters.
+    train_mode : bool
+        Whether dropout and BatchNorm behave as in training.
     """
 
-    def __init__(self, net, X, y, *, lr, max_epochs, steps_per_epoch, parameters=None):
+    def __init__(self, net, X, y, *, lr, max_epochs, steps_per_epoch, train_mode):
         self.net = net
         self.X = X
         self.y = y
         self.max_epochs = max_epochs
         self.steps_per_epoch = steps_per_epoch
-        parameters = list(net.module_.parameters() if parameters is None else parameters)
+        self.train_mode = train_mode
         # One fused kernel instead of one per parameter and operation.
-        net.optimizer_ = torch.optim.Adam(parameters, lr=lr, fused=True)
+        net.optimizer_ = torch.optim.Adam(net.module_.parameters(), lr=lr, fused=True)
         self.schedule = torch.optim.lr_scheduler.OneCycleLR(
             net.optimizer_, max_lr=lr, total_steps=max_epochs * steps_per_epoch + 1
         )
@@ -141,7 +143,9 @@ class Trainer:
             for epoch in range(self.max_epochs):
                 net.notify("on_epoch_begin", **datasets)
                 self._train_epoch(make_epoch(epoch), epoch)
-                on_epoch_end(evaluate(net, X_valid, y_valid))
+                log_proba = evaluate(net, X_valid, y_valid)
+                check_finite([log_proba.max().item()], epoch)
+                on_epoch_end(log_proba)
                 net.notify("on_epoch_end", **datasets)
             return True
         except KeyboardInterrupt:
@@ -155,7 +159,7 @@ class Trainer:
         for X, y, loss in batches:
             batch = (X, net_targets(net, y))
             net.notify("on_batch_begin", batch=batch, training=True)
-            with own_loss(net, loss):
+            with own_loss(net, loss, self.train_mode):
                 step = net.train_step(batch)
             self.schedule.step()
             losses.append(step["loss"].detach())

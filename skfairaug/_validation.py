@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from functools import reduce
-from numbers import Real
+from numbers import Integral, Real
 
 import numpy as np
 import pandas as pd
@@ -349,13 +349,13 @@ def column_indices(columns, n_features, names=None):
     """
     if columns is None or (isinstance(columns, str) and columns == "auto"):
         return None
-    columns = [columns] if isinstance(columns, (str, int)) else list(columns)
+    columns = [columns] if isinstance(columns, (str, Integral)) else list(columns)
     known = list(range(n_features)) if names is None else list(names)
     indices = []
     for column in columns:
         if isinstance(column, str) and column in known:
             indices.append(known.index(column))
-        elif isinstance(column, (int, np.integer)) and -n_features <= column < n_features:
+        elif isinstance(column, Integral) and -n_features <= column < n_features:
             indices.append(int(column) % n_features)
         else:
             raise ValueError(
@@ -379,6 +379,10 @@ def groups_from_columns(X, columns):
             "or name the columns of X that say them with sensitive_columns=[...]."
         )
     return X[:, columns]
+
+
+def _is_index(value):
+    return isinstance(value, Integral) and not isinstance(value, (bool, np.bool_))
 
 
 def _is_number(value):
@@ -464,9 +468,7 @@ def _check_discrete(column, values):
 
 def _merge(left, right):
     """Intersections of two groupings that occur, in lexicographic order."""
-    pairs, codes = np.unique(
-        left.codes * len(right.names) + right.codes, return_inverse=True
-    )
+    pairs, codes = np.unique(left.codes * len(right.names) + right.codes, return_inverse=True)
     names = (divmod(int(pair), len(right.names)) for pair in pairs)
     names = tuple(f"{left.names[i]}, {right.names[j]}" for i, j in names)
     return Groups(codes.astype(np.int64), names)

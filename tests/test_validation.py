@@ -10,13 +10,17 @@ from skfairaug._validation import (
     as_labels,
     check_caution,
     check_cells,
+    check_held_out,
     check_labels_present,
     check_pos_label,
     check_same_length,
     check_scores,
     check_tolerance,
+    check_training_rows,
+    column_indices,
     encode_groups,
     encode_labels,
+    groups_from_columns,
 )
 from skfairaug.exceptions import FairnessNotReachedWarning
 
@@ -242,3 +246,99 @@ def test_pos_label():
 
 def test_fairness_warning_is_a_user_warning():
     assert issubclass(FairnessNotReachedWarning, UserWarning)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        [True, False, True],
+        (1, 0, 1),
+        np.array([1.0, 0.0, 1.0]),
+        pd.Series([True, False, True], index=[5, 6, 7]),
+        np.array([True, False, True], dtype=object),
+    ],
+)
+def test_held_out(given):
+    held_out = check_held_out(given, 3)
+    assert held_out.dtype == bool
+    assert held_out.tolist() == [True, False, True]
+
+
+def test_all_rows_are_held_out_by_default():
+    assert check_held_out(None, 2).tolist() == [True, True]
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ([True, False], "held_out must hold True or False for each of the 3 rows; got shape"),
+        (True, "got shape () and dtype bool"),
+        ([[True], [True], [True]], "got shape (3, 1)"),
+        ([0, 1, 2], "for each of the 3 rows; got shape (3,) and dtype int64"),
+        ([0.0, 1.0, np.nan], "dtype float64"),
+        (["yes", "no", "no"], "got shape (3,) and dtype <U3"),
+        ([0, 0, 0], "held_out marks no row: epoch and threshold must be chosen"),
+    ],
+)
+def test_bad_held_out(given, message):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        check_held_out(given, 3)
+
+
+def test_training_rows():
+    cells = np.array([0, 0, 1, 1, 3, 3])
+    check_training_rows(cells, np.array([0, 2, 4]), np.array([1, 3, 5]))
+    message = (
+        "6 rows are too few to train it and debias it on different rows: 2 rows to train it "
+        "miss 1 of the 3 (label, group) cells"
+    )
+    with pytest.raises(ValueError, match=re.escape(message)):
+        check_training_rows(cells, np.array([0, 2, 4, 5]), np.array([1, 3]))
+    with pytest.raises(ValueError, match=re.escape("1 rows to debias it miss 2 of the 3")):
+        check_training_rows(cells, np.array([0]), np.array([1, 2, 3, 4, 5]))
+
+
+NAMES = np.array(["age", "sex", "race"], dtype=object)
+
+
+@pytest.mark.parametrize(
+    ("columns", "names", "expected"),
+    [
+        ("auto", NAMES, None),
+        (None, NAMES, None),
+        ("sex", NAMES, [1]),
+        (["race", "sex"], NAMES, [2, 1]),
+        (2, None, [2]),
+        (-1, None, [2]),
+        (np.array([0, 2]), None, [0, 2]),
+        ([np.int64(1)], None, [1]),
+        (("sex", -3), NAMES, [1, 0]),
+        ([], NAMES, []),
+    ],
+)
+def test_columns(columns, names, expected):
+    assert column_indices(columns, 3, names) == expected
+
+
+@pytest.mark.parametrize(
+    ("columns", "names", "message"),
+    [
+        ("gender", NAMES, "sensitive_columns: 'gender' is not a column of X, which has ['age'"),
+        ("sex", None, "'sex' is not a column of X, which has 3 columns without names"),
+        ([0, 3], None, "3 is not a column of X, which has 3 columns"),
+        (-4, NAMES, "-4 is not a column of X"),
+        ([1.0], None, "1.0 is not a column"),
+        ([None], NAMES, "None is not a column"),
+    ],
+)
+def test_bad_columns(columns, names, message):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        column_indices(columns, 3, names)
+
+
+def test_groups_are_read_from_columns():
+    X = np.arange(6.0).reshape(2, 3)
+    np.testing.assert_array_equal(groups_from_columns(X, [2, 0]), [[2, 0], [5, 3]])
+    message = "fit needs to know the groups: pass sensitive_features"
+    with pytest.raises(ValueError, match=message):
+        groups_from_columns(X, None)

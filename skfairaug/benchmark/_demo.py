@@ -4,7 +4,12 @@ import time
 
 import numpy as np
 import pandas as pd
-from fairlearn.metrics import MetricFrame, false_positive_rate, selection_rate, true_positive_rate
+from fairlearn.metrics import (
+    MetricFrame,
+    false_positive_rate,
+    selection_rate,
+    true_positive_rate,
+)
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from sklearn.metrics import balanced_accuracy_score
@@ -115,9 +120,7 @@ def groups_table(predictions, test, names):
         rows = pd.concat([frame.by_group, frame.overall.to_frame("all").T])
         sensitive = {"sensitive_features": test.groups}
         gap = bias(test.y, y_pred, constraint=CONSTRAINT, **sensitive)
-        phi = phi_score(
-            test.y, y_pred, constraint=CONSTRAINT, tolerance=TOLERANCE, **sensitive
-        )
+        phi = phi_score(test.y, y_pred, constraint=CONSTRAINT, tolerance=TOLERANCE, **sensitive)
         for name, values in rows.iterrows():
             ends = [f"{gap:+.3f}", f"{phi:.3f}"] if name == "all" else ["", ""]
             table.add_row(when, str(name), *(f"{v:.3f}" for v in values), *ends)

@@ -34,9 +34,7 @@ def plot_pareto(nets, predictions, test, constraint, tolerance, path):
         size, best = envelope(np.abs(curve.bias), curve.balanced_accuracy)
         axes.step(size, best, where="post", color=color, label=f"{name}: best threshold")
         y_pred = predictions[name]
-        gap = bias(
-            test.y, y_pred, sensitive_features=test.groups, constraint=constraint
-        )
+        gap = bias(test.y, y_pred, sensitive_features=test.groups, constraint=constraint)
         recalls = [np.mean(y_pred[test.y == label] == label) for label in (0, 1)]
         axes.plot(abs(gap), np.mean(recalls), "o", color=color, label=f"{name}: chosen")
     axes.axvline(tolerance, color="0.4", linestyle="--", linewidth=1, label="tolerance")

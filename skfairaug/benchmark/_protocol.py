@@ -106,9 +106,7 @@ def load_splits(data, sensitive, seed, data_home=None, validation_rows=None):
     return [Split(X[i], y[i], groups[i]) for i in (train, validation, test)]
 
 
-def train_biased_net(
-    train, seed, *, batch_size=256, patience=10, floor=0.0, callbacks=()
-):
+def train_biased_net(train, seed, *, batch_size=256, patience=10, floor=0.0, callbacks=()):
     """The network of the paper's tables, trained on accuracy alone.
 
     Parameters
@@ -176,9 +174,7 @@ def judge(y_pred, split, constraint):
     """Balanced accuracy and signed bias of predictions."""
     return (
         float(balanced_accuracy_score(split.y, y_pred)),
-        float(
-            bias(split.y, y_pred, sensitive_features=split.groups, constraint=constraint)
-        ),
+        float(bias(split.y, y_pred, sensitive_features=split.groups, constraint=constraint)),
     )
 
 

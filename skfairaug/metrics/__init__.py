@@ -2,6 +2,7 @@
 
 from skfairaug.metrics._cells import cell_counts
 from skfairaug.metrics._constraints import CONSTRAINTS, Constraint, get_constraint
+from skfairaug.metrics._group_thresholds import group_thresholds
 from skfairaug.metrics._hard import (
     average_odds_difference,
     bias,
@@ -26,6 +27,7 @@ __all__ = [
     "equalized_odds_difference",
     "expected_phi",
     "get_constraint",
+    "group_thresholds",
     "make_fairness_scorer",
     "phi_score",
     "phi_scorer",

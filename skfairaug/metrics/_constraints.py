@@ -89,6 +89,23 @@ class Constraint:
         gaps = first(values) - last(values)
         return _largest(gaps, first(variances) + last(variances)) ** 0.5
 
+    def statistics(self, rates, counts):
+        """Statistics of every group, which a fair prediction makes equal.
+
+        Parameters
+        ----------
+        rates : ndarray or tensor of shape (..., n_groups, 2)
+            Positive rate of each cell.
+        counts : ndarray or tensor of shape (..., n_groups, 2)
+            Rows of each cell.
+
+        Returns
+        -------
+        statistics : ndarray or tensor of shape (..., n_groups, n_statistics)
+            One statistic, or the true and false positive rate for equalized odds.
+        """
+        return self._combine(self.select(rates, counts)[0], 1)
+
     def check(self, y, groups, class_names, group_names):
         """Raise a ValueError that names a cell without rows, if the gap needs it.
 

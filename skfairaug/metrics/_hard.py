@@ -47,7 +47,7 @@ def bias(
 
     References
     ----------
-    .. [1] Y. Zhang, F. Bao, J. Pei, H. Huang, "Toward Unified Data and Algorithm
+    .. [1] Y. Zhang, R. Bao, J. Pei, H. Huang, "Toward Unified Data and Algorithm
        Fairness via Adversarial Data Augmentation and Adaptive Model Fine-tuning",
        ICDM 2022.
 
@@ -99,7 +99,7 @@ def statistical_parity_difference(y_true, y_pred, *, sensitive_features, pos_lab
 
     References
     ----------
-    .. [1] Y. Zhang, F. Bao, J. Pei, H. Huang, "Toward Unified Data and Algorithm
+    .. [1] Y. Zhang, R. Bao, J. Pei, H. Huang, "Toward Unified Data and Algorithm
        Fairness via Adversarial Data Augmentation and Adaptive Model Fine-tuning",
        ICDM 2022.
 
@@ -145,7 +145,7 @@ def equal_opportunity_difference(y_true, y_pred, *, sensitive_features, pos_labe
 
     References
     ----------
-    .. [1] Y. Zhang, F. Bao, J. Pei, H. Huang, "Toward Unified Data and Algorithm
+    .. [1] Y. Zhang, R. Bao, J. Pei, H. Huang, "Toward Unified Data and Algorithm
        Fairness via Adversarial Data Augmentation and Adaptive Model Fine-tuning",
        ICDM 2022.
 
@@ -193,7 +193,7 @@ def average_odds_difference(y_true, y_pred, *, sensitive_features, pos_label=Non
 
     References
     ----------
-    .. [1] Y. Zhang, F. Bao, J. Pei, H. Huang, "Toward Unified Data and Algorithm
+    .. [1] Y. Zhang, R. Bao, J. Pei, H. Huang, "Toward Unified Data and Algorithm
        Fairness via Adversarial Data Augmentation and Adaptive Model Fine-tuning",
        ICDM 2022.
 

@@ -45,7 +45,7 @@ def soft_bias(proba, y, groups, constraint, *, counts=None, n_groups=None):
 
     References
     ----------
-    .. [1] Y. Zhang, F. Bao, J. Pei, H. Huang, "Toward Unified Data and Algorithm
+    .. [1] Y. Zhang, R. Bao, J. Pei, H. Huang, "Toward Unified Data and Algorithm
        Fairness via Adversarial Data Augmentation and Adaptive Model Fine-tuning",
        ICDM 2022.
 

@@ -50,5 +50,16 @@ class TabularMLP(nn.Module):
         self.head = nn.Linear(width if depth else n_features, n_classes)
 
     def forward(self, X):
-        """Logits of shape (n_samples, n_classes)."""
+        """Logits of a batch.
+
+        Parameters
+        ----------
+        X : Tensor of shape (n_samples, n_features)
+            Rows.
+
+        Returns
+        -------
+        logits : Tensor of shape (n_samples, n_classes)
+            Inputs of a softmax, or of a sigmoid for one class.
+        """
         return self.head(self.body(X))

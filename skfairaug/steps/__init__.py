@@ -1,6 +1,7 @@
 """The method as pure functions of tensors; the files' order is the running order."""
 
 from skfairaug.steps.attack import global_attack, partner_means
+from skfairaug.steps.equalize import distillation_loss, teacher_log_odds
 from skfairaug.steps.importance import (
     counterfactual_gap,
     group_columns,
@@ -22,6 +23,7 @@ __all__ = [
     "binary_mask",
     "counterfactual_gap",
     "density",
+    "distillation_loss",
     "global_attack",
     "group_columns",
     "importance_weights",
@@ -32,5 +34,6 @@ __all__ = [
     "reward",
     "sparsity_penalty",
     "start_mask",
+    "teacher_log_odds",
     "weighted_cross_entropy",
 ]

@@ -99,7 +99,6 @@ def _l2_project(delta, radius):
     return delta * (radius / _row_norms(delta)).clamp_max(1.0)
 
 
-
 def _linf_project(delta, radius):
     return delta.clamp(-radius, radius)
 
@@ -183,22 +182,22 @@ def global_attack(
     sign = -1.0 if direction == "towards" else 1.0
     X = X.detach()
     allowed = (
-        torch.ones((), device=X.device)
-        if movable is None
-        else movable.to(X.device, X.dtype)
+        torch.ones((), device=X.device) if movable is None else movable.to(X.device, X.dtype)
     )
 
-    def valid(delta):
-        delta = project(delta * allowed, radius)
-        return delta if clip is None else (X + delta).clamp(*clip) - X
+    def place(delta):
+        moved = X + project(delta * allowed, radius)
+        # Blocked inputs stay even where they lie outside the range.
+        return moved if clip is None else torch.where(allowed > 0, moved.clamp(*clip), X)
 
     noise = torch.rand(X.shape, generator=generator, device=X.device, dtype=X.dtype)
-    delta = valid((2 * noise - 1) * radius)
+    moved = place((2 * noise - 1) * radius)
     for _ in range(n_steps):
-        delta.requires_grad_(True)
-        distance = (encoder(X + delta) - targets).square().sum()
-        (gradient,) = torch.autograd.grad(distance, delta)
+        moved.requires_grad_(True)
+        distance = (encoder(moved) - targets).square().sum()
+        (gradient,) = torch.autograd.grad(distance, moved)
         with torch.no_grad():
             # Blocked inputs must not take their share of an L2 step.
-            delta = valid(delta + sign * step_size * step_of(gradient * allowed))
-    return (X + delta).detach()
+            step = sign * step_size * step_of(gradient * allowed)
+            moved = place(moved - X + step)
+    return moved.detach()

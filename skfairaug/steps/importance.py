@@ -3,9 +3,7 @@
 import torch
 
 
-def importance_weights(
-    bias, counterfactual_gap, *, tolerance=0.05, scale=20.0, gap_scale=0.1
-):
+def importance_weights(bias, counterfactual_gap, *, tolerance=0.05, scale=20.0, gap_scale=0.1):
     r"""Weight rows that make the network unfair above rows that only make it robust.
 
     Parameters

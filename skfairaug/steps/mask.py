@@ -61,7 +61,13 @@ def start_mask(module):
     Returns
     -------
     logits : dict of str to Tensor
-        Parameter name -> logits of its shape, all 3.0, ready to be trained.
+        Parameter name -> logits of its shape, all 3.0, ready to be trained. A weight
+        that several layers share is masked once, under its first name.
+
+    Raises
+    ------
+    ValueError
+        If the network has no such weight.
 
     Examples
     --------
@@ -71,13 +77,24 @@ def start_mask(module):
     ['0.weight']
     """
     layers = (nn.Linear, nn.modules.conv._ConvNd)
-    return {
-        f"{name}.weight" if name else "weight": torch.full_like(
-            layer.weight, START_LOGIT, requires_grad=True
-        )
+    names = (
+        f"{name}.weight" if name else "weight"
         for name, layer in module.named_modules()
         if isinstance(layer, layers)
+    )
+    # named_parameters lists a shared weight once.
+    weights = dict(module.named_parameters())
+    logits = {
+        name: torch.full_like(weights[name], START_LOGIT, requires_grad=True)
+        for name in names
+        if name in weights
     }
+    if not logits:
+        raise ValueError(
+            "the network has no linear or convolutional layer with a weight of its own, "
+            "so there is nothing to mask; leave the step out."
+        )
+    return logits
 
 
 def density(masks):

@@ -1,7 +1,5 @@
 """Step 3, penalty: the loss of fine-tuning, with a bias term that has a gradient."""
 
-import torch
-
 
 def bias_penalty(bias, *, tolerance=0.05, margin=0.04):
     r"""Hinge on the soft bias: zero inside the tolerance less a margin.

@@ -81,7 +81,8 @@ def reestimate_batchnorm(module, forward, batches):
     forward : callable
         Runs the network on one batch.
     batches : iterable of Tensor
-        Rows on the natural distribution.
+        Rows on the natural distribution, in random order: a batch counts by its rows,
+        and the variance between batches is not seen.
 
     Returns
     -------
@@ -104,10 +105,13 @@ def reestimate_batchnorm(module, forward, batches):
     before = [(m.momentum, m.training) for m in norms]
     for norm in norms:
         norm.reset_running_stats()
-        norm.momentum = None  # cumulative average
         norm.train()
+    seen = 0
     try:
         for batch in batches:
+            seen += len(batch)
+            for norm in norms:
+                norm.momentum = len(batch) / seen
             forward(batch)
     finally:
         for norm, (momentum, training) in zip(norms, before, strict=True):

@@ -145,7 +145,8 @@ def size(delta, norm):
 
 
 @pytest.mark.parametrize(
-    ("norm", "expected"), [("linf", [[0.5, 0.5], [-0.5, 0.5]]), ("l2", [[0.3, 0.4], [-0.3, 0.4]])]
+    ("norm", "expected"),
+    [("linf", [[0.5, 0.5], [-0.5, 0.5]]), ("l2", [[0.3, 0.4], [-0.3, 0.4]])],
 )
 def test_goes_to_the_nearest_point_of_the_ball(norm, expected):
     targets = torch.tensor([[3.0, 4.0], [-3.0, 4.0]])
@@ -157,8 +158,7 @@ def test_goes_to_the_nearest_point_of_the_ball(norm, expected):
 
 
 def test_one_step_by_hand():
-    # From 0 the gradient of |x - (3, 4)|^2 points to -(3, 4): the start hardly matters
-    # for a step of 5 in a ball of 10.
+    # Both coordinates rise by the step from the random start, and stop at the wall.
     X, targets = torch.zeros(1, 2), torch.tensor([[3.0, 4.0]])
     start = (2 * torch.rand(1, 2, generator=generator()) - 1) * 0.01
     settings = {"radius": 0.01, "n_steps": 1, "step_size": 0.002, "generator": generator()}
@@ -265,7 +265,7 @@ def test_images(norm):
 @pytest.mark.parametrize("norm", list(NORMS))
 def test_same_generator_same_rows(problem, norm):
     encoder, X, targets = problem
-    # "away" does not run into the corners, where every start ends alike.
+    # One short step: further on every start ends in the same corner.
     first, again, other = (
         global_attack(encoder, X, targets, norm=norm, n_steps=1, step_size=0.01,
                       generator=generator(seed))

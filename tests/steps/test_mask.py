@@ -101,7 +101,13 @@ def test_density_has_one_budget_for_all_layers():
 
 @pytest.mark.parametrize(
     ("kept", "target", "expected"),
-    [(10, 0.5, math.log(2)), (8, 0.5, math.log(1.6)), (5, 0.5, 0.0), (2, 0.5, 0.0), (10, 1.0, 0.0)],
+    [
+        (10, 0.5, math.log(2)),
+        (8, 0.5, math.log(1.6)),
+        (5, 0.5, 0.0),
+        (2, 0.5, 0.0),
+        (10, 1.0, 0.0),
+    ],
 )
 def test_sparsity_penalty_by_hand(kept, target, expected):
     mask = (torch.arange(10) < kept).float()
