@@ -38,7 +38,7 @@ def build_parser():
     demo = commands.add_parser("demo", help="debias a network on synthetic loan data")
     demo.add_argument("--picture", default="pareto.png", help="file of the Pareto picture")
     demo.add_argument("--seed", type=int, default=0)
-    demo.add_argument("--n-samples", type=int, default=12_000, help="rows to make up")
+    demo.add_argument("--n-samples", type=int, default=20_000, help="rows to make up")
 
     table = commands.add_parser("run", help="run the protocol on a public table")
     table.add_argument("--data", choices=sorted(FETCHERS), required=True)

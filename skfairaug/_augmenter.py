@@ -18,6 +18,7 @@ from skfairaug._nets import (
     isolated_random_state,
 )
 from skfairaug._task import Batch
+from skfairaug._validation import column_indices
 from skfairaug.steps.attack import NORMS, global_attack, partner_means
 from skfairaug.steps.importance import counterfactual_gap, importance_weights
 from skfairaug.steps.select import reward
@@ -310,8 +311,8 @@ class Attacker:
         self.params = augmenter
         head = find_head(task.net, task.X, augmenter.layer or layer)
         self.encoder = Encoder(task.net, head)
-        norm = augmenter.norm
-        self.norms = (norm,) if isinstance(norm, str) else tuple(norm)
+        self.norms = check_norms(augmenter.norm)
+        check_clip(augmenter.clip)
         self.movable = movable_inputs(augmenter.perturb, task)
         self.probabilities = torch.full((len(self.norms),), 1.0 / len(self.norms))
         self.targets = None
@@ -460,6 +461,20 @@ class Attacker:
         return torch.stack(attacked)[drawn.squeeze(0)]
 
 
+def check_norms(norm):
+    """Tuple of attack types."""
+    norms = (norm,) if isinstance(norm, str) else tuple(norm)
+    if not norms or not set(norms) <= NORMS.keys():
+        raise ValueError(f"norm must be one or several of {sorted(NORMS)}; got {norm!r}.")
+    return norms
+
+
+def check_clip(clip):
+    """Raise where `clip` is no range."""
+    if clip is not None and (len(clip) != 2 or not clip[0] < clip[1]):
+        raise ValueError(f"clip must be (lowest, highest) or None; got {clip!r}.")
+
+
 def movable_inputs(perturb, task):
     """Bool tensor over the columns that an attack may change; None means all inputs."""
     X = task.X
@@ -474,5 +489,5 @@ def movable_inputs(perturb, task):
         movable[task.columns] = False
         return movable
     movable = torch.zeros(X.shape[1], dtype=torch.bool, device=X.device)
-    movable[torch.as_tensor(np.asarray(perturb), device=X.device)] = True
+    movable[column_indices(perturb, X.shape[1], what="perturb")] = True
     return movable

@@ -1,5 +1,6 @@
 """MaskReactivator: step 2 of the method as a transformer."""
 
+from functools import partial
 from numbers import Integral, Real
 
 import numpy as np
@@ -299,9 +300,9 @@ class MaskReactivator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, NetHold
                     log_proba = predict_log_proba(net, task.X[task.select])
                     losses = torch.stack(losses).tolist()
                     check_finite([*losses, log_proba.max().item()], epoch)
-                    verdict = best.offer(log_proba, lambda: masks)
+                    verdict = best.offer(log_proba, lambda masks=masks: masks)
                     record(net.history, losses, verdict, float(density(masks)))
-                    task.best.offer(log_proba, lambda: masked_state(net, masks))
+                    task.best.offer(log_proba, partial(masked_state, net, masks))
             return best.state, True
         except KeyboardInterrupt:
             return best.state or hard_masks(logits), False

@@ -8,7 +8,7 @@ losses of an epoch are read from the device once, at its end.
 from contextlib import contextmanager
 
 import torch
-from skorch.callbacks import EarlyStopping
+from skorch.callbacks import EarlyStopping, PrintLog
 
 from skfairaug._nets import PREDICT_ROWS, log_probabilities, net_targets, overriding
 
@@ -138,6 +138,9 @@ class Trainer:
             for name, callback in net.callbacks_
             if not isinstance(callback, EarlyStopping)
         ]
+        for _, callback in net.callbacks_:
+            if isinstance(callback, PrintLog):
+                callback.initialize()  # a new heading: the columns are others now
         net.notify("on_train_begin", X=self.X, y=self.y)
         try:
             for epoch in range(self.max_epochs):

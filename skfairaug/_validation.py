@@ -339,7 +339,7 @@ def check_training_rows(cells, kept, spent):
             )
 
 
-def column_indices(columns, n_features, names=None):
+def column_indices(columns, n_features, names=None, what="sensitive_columns"):
     """Positions of named or numbered columns; None for "auto" and None.
 
     Raises
@@ -359,7 +359,7 @@ def column_indices(columns, n_features, names=None):
             indices.append(int(column) % n_features)
         else:
             raise ValueError(
-                f"sensitive_columns: {column!r} is not a column of X, which has "
+                f"{what}: {column!r} is not a column of X, which has "
                 f"{known if names is not None else f'{n_features} columns without names'}."
             )
     return indices

@@ -18,6 +18,13 @@ def one_thread():
     torch.set_num_threads(1)
 
 
+@pytest.fixture(autouse=True)
+def seed():
+    """A test's networks do not depend on the tests before it."""
+    torch.manual_seed(0)
+    np.random.seed(0)
+
+
 @pytest.fixture(scope="session")
 def data_home():
     """Folder with the public tables: SKFAIRAUG_DATA, else shared/data beside the repository."""

@@ -72,7 +72,7 @@ def snapshot(net):
             "optimizer": repr(net.optimizer_.state_dict()),
             "history": list(net.history),
             "attributes": sorted(vars(net)),
-            "parameters": {k: repr(v) for k, v in net.get_params().items()},
+            "parameters": {k: repr(v) for k, v in net.get_params(deep=False).items()},
         }
     )
 
@@ -108,6 +108,7 @@ def test_net_data_and_random_state_are_untouched(cls, ending, unfitted_net, rows
     assert all(np.array_equal(rows[k], kept[k]) for k in rows)
     assert all(map(np.array_equal, np.random.get_state(), numpy_state))
     assert torch.equal(torch.get_rng_state(), torch_state)
+    assert callback.batches == 0
 
 
 def test_fitted_estimator_shares_nothing_with_the_net(net, rows):
@@ -390,7 +391,7 @@ BAD = pd.DataFrame.from_records(
         (
             "other features",
             {"X": lambda r: r.X[:, :3]},
-            "the net cannot take X of shape (240, 3): its first layer expects other features",
+            "its first layer expects other features than the (3,) of each row",
         ),
         (
             "more classes",
@@ -420,7 +421,7 @@ def test_bad_data(cls, fitted, changes, message, untrainable, rows):
     [
         (
             {"constraint": "parity"},
-            "Unknown constraint 'parity'; expected one of 'statistical_parity', .*'average_odds'",
+            "Unknown constraint 'parity'; expected one of 'statistical_parity', .*'average_",
         ),
         ({"tolerance": 0}, r"tolerance must be a number in \(0, 1\].*got 0"),
         ({"tolerance": 1.5}, r"tolerance must be a number in \(0, 1\].*got 1.5"),
@@ -523,7 +524,7 @@ def test_unfitted_net_needs_enough_rows(unfitted_net, rows):
 
 @pytest.mark.parametrize("given", [[1, 0], "x", np.full(240, 0.5), np.zeros(240)])
 def test_bad_held_out(given, untrainable, rows):
-    with pytest.raises(ValueError, match="held_out (must hold True or False|marks no row)"):
+    with pytest.raises(ValueError, match=r"held_out (must hold True or False|marks no row)"):
         fit(make(FairAugmentFineTuner, untrainable), rows, held_out=given)
 
 

@@ -25,6 +25,7 @@ from skfairaug.metrics._hard import bias
 from skfairaug.metrics._phi import phi_score
 
 CONSTRAINT, TOLERANCE = "statistical_parity", 0.05
+LABEL_BIAS = 0.5  # share of the qualified women who were turned down
 PER_GROUP = {
     "selection rate": selection_rate,
     "TPR": true_positive_rate,
@@ -47,7 +48,9 @@ class Advance(Callback):
 
 def loan_splits(n_samples, seed):
     """Train, validation and test part of the synthetic loans, and the group names."""
-    loans = make_loans(n_samples, random_state=seed, encode="onehot")
+    loans = make_loans(
+        n_samples, random_state=seed, label_bias=LABEL_BIAS, encode="onehot"
+    )
     y = loans.target.to_numpy()
     sex = loans.sensitive_features
     train, rest = train_test_split(np.arange(len(y)), test_size=0.4, random_state=seed)
@@ -59,7 +62,7 @@ def loan_splits(n_samples, seed):
     return [Split(X[i], y[i], codes[i]) for i in (train, validation, test)], names
 
 
-def run_demo(console, *, picture="pareto.png", seed=0, n_samples=12_000):
+def run_demo(console, *, picture="pareto.png", seed=0, n_samples=20_000):
     """Train, debias, print before and after per group, draw the trade-off.
 
     Parameters
@@ -70,7 +73,7 @@ def run_demo(console, *, picture="pareto.png", seed=0, n_samples=12_000):
         File to draw to.
     seed : int, default=0
         Seed of everything.
-    n_samples : int, default=12000
+    n_samples : int, default=20000
         Loan applications to make up.
     """
     (train, validation, test), names = loan_splits(n_samples, seed)
@@ -82,7 +85,7 @@ def run_demo(console, *, picture="pareto.png", seed=0, n_samples=12_000):
     with Progress(*columns, TimeElapsedColumn(), console=console) as progress:
         bar = progress.add_task("training on biased decisions", total=None)
         advance = Advance(progress, bar)
-        net, _ = train_biased_net(train, seed, patience=5, callbacks=[advance])
+        net, _ = train_biased_net(train, seed, batch_size=512, patience=5, callbacks=[advance])
         progress.update(bar, total=len(net.history), completed=len(net.history))
         tuner = FairAugmentFineTuner(
             net, constraint=CONSTRAINT, tolerance=TOLERANCE, random_state=seed

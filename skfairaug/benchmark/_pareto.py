@@ -41,7 +41,7 @@ def plot_pareto(nets, predictions, test, constraint, tolerance, path):
     axes.set_xlabel(f"|bias| ({constraint.replace('_', ' ')})")
     axes.set_ylabel("balanced accuracy")
     axes.set_title("What each network can reach on test rows")
-    axes.set_xlim(left=0)
+    axes.set_xlim(left=-0.01)
     axes.legend(loc="lower right", frameon=False)
     figure.savefig(path, dpi=150)
 

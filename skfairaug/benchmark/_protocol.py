@@ -190,6 +190,86 @@ def best_threshold_predictions(net, validation, test):
     return (net.predict_proba(test.X)[:, 1].astype(np.float64) > cut).astype(int)
 
 
+def prepare(data, sensitive, seed, *, data_home=None, validation_rows=None, cache_dir=None):
+    """Load one split and train its biased network.
+
+    Parameters
+    ----------
+    data, sensitive : str
+        The data set and its sensitive feature.
+    seed : int
+        Seed of split and network.
+    data_home : str or path, default=None
+        Folder with the official files.
+    validation_rows : int, default=None
+        Cut the validation part to so many rows.
+    cache_dir : str or path, default=None
+        Where trained networks are kept for the next run; None trains anew.
+
+    Returns
+    -------
+    splits : list of Split
+        Train, validation, test.
+    net : NeuralNetClassifier
+        Trained on the first.
+    seconds : float
+        What training took, when it was done.
+    """
+    torch.set_num_threads(1)
+    splits = load_splits(data, sensitive, seed, data_home, validation_rows)
+    train_net = Memory(cache_dir, verbose=0).cache(train_biased_net)
+    net, seconds = train_net(splits[0], seed, **TRAINING[data])
+    return splits, net, seconds
+
+
+def debias(tuner, splits, seed, *, with_training_rows=False, net_seconds=0.0):
+    """Fit a tuner on validation rows and judge it on test rows, once.
+
+    Parameters
+    ----------
+    tuner : FairAugmentFineTuner
+        Holds the fitted net, the constraint and the tolerance.
+    splits : list of Split
+        Train, validation, test.
+    seed : int
+        To be reported.
+    with_training_rows : bool, default=False
+        Fine-tune on the training rows too; they never choose epoch or threshold.
+    net_seconds : float, default=0.0
+        To be reported.
+
+    Returns
+    -------
+    run : Run
+        What came out.
+    """
+    train, validation, test = splits
+    net, constraint = tuner.estimator, tuner.constraint
+    before = judge(best_threshold_predictions(net, validation, test), test, constraint)
+    X, y, groups, held_out = validation.X, validation.y, validation.groups, None
+    if with_training_rows:
+        X = np.concatenate([X, train.X])
+        y = np.concatenate([y, train.y])
+        groups = np.concatenate([groups, train.groups])
+        held_out = np.arange(len(y)) < len(validation.y)
+    start = time.perf_counter()
+    tuner.fit(X, y, sensitive_features=groups, held_out=held_out)
+    seconds = time.perf_counter() - start
+    accuracy, gap = judge(tuner.predict(test.X), test, constraint)
+    return Run(
+        seed=seed,
+        balanced_accuracy=accuracy,
+        bias=gap,
+        phi=accuracy if abs(gap) < tuner.tolerance else 0.0,
+        seconds=seconds,
+        validation_balanced_accuracy=tuner.balanced_accuracy_,
+        validation_bias=tuner.bias_,
+        biased_balanced_accuracy=before[0],
+        biased_bias=before[1],
+        net_seconds=net_seconds,
+    )
+
+
 def run_seed(
     data,
     sensitive,
@@ -201,10 +281,9 @@ def run_seed(
     validation_rows=None,
     with_training_rows=False,
     cache_dir=None,
-    make_tuner=FairAugmentFineTuner,
     **params,
 ):
-    """Run the protocol once and judge on test rows.
+    """Run the protocol once: split, train, debias, judge on test rows.
 
     Parameters
     ----------
@@ -222,45 +301,27 @@ def run_seed(
         Fine-tune on the training rows too; they never choose epoch or threshold.
     cache_dir : str or path, default=None
         Where trained networks are kept for the next run; None trains anew.
-    make_tuner : callable, default=FairAugmentFineTuner
-        Called with the fitted net and parameters.
     **params : dict
-        Parameters of the tuner.
+        Parameters of :class:`~skfairaug.FairAugmentFineTuner`.
 
     Returns
     -------
     run : Run
         What came out.
     """
-    torch.set_num_threads(1)
-    train, validation, test = load_splits(data, sensitive, seed, data_home, validation_rows)
-    train_net = Memory(cache_dir, verbose=0).cache(train_biased_net)
-    net, net_seconds = train_net(train, seed, **TRAINING[data])
-    before = judge(best_threshold_predictions(net, validation, test), test, constraint)
-    tuner = make_tuner(
+    splits, net, net_seconds = prepare(
+        data,
+        sensitive,
+        seed,
+        data_home=data_home,
+        validation_rows=validation_rows,
+        cache_dir=cache_dir,
+    )
+    tuner = FairAugmentFineTuner(
         net, constraint=constraint, tolerance=tolerance, random_state=seed, **params
     )
-    X, y, groups, held_out = validation.X, validation.y, validation.groups, None
-    if with_training_rows:
-        X = np.concatenate([X, train.X])
-        y = np.concatenate([y, train.y])
-        groups = np.concatenate([groups, train.groups])
-        held_out = np.arange(len(y)) < len(validation.y)
-    start = time.perf_counter()
-    tuner.fit(X, y, sensitive_features=groups, held_out=held_out)
-    seconds = time.perf_counter() - start
-    accuracy, gap = judge(tuner.predict(test.X), test, constraint)
-    return Run(
-        seed=seed,
-        balanced_accuracy=accuracy,
-        bias=gap,
-        phi=accuracy if abs(gap) < tolerance else 0.0,
-        seconds=seconds,
-        validation_balanced_accuracy=tuner.balanced_accuracy_,
-        validation_bias=tuner.bias_,
-        biased_balanced_accuracy=before[0],
-        biased_bias=before[1],
-        net_seconds=net_seconds,
+    return debias(
+        tuner, splits, seed, with_training_rows=with_training_rows, net_seconds=net_seconds
     )
 
 

@@ -1,0 +1,112 @@
+"""
+In a Pipeline, in a grid search
+===============================
+
+A fairness hyper-parameter is a hyper-parameter: it belongs inside cross-validation. This
+example tunes the tolerance and the caution of a Pipeline with scorers that see the groups,
+and picks the most accurate setting whose bias stays inside the bound.
+"""
+
+# %%
+# Metadata routing
+# ----------------
+# With scikit-learn's routing on, `sensitive_features` goes where it is asked for: to the
+# last step's ``fit`` and to the fairness scorers.
+
+import matplotlib.pyplot as plt
+import numpy as np
+import sklearn
+import torch
+from sklearn.model_selection import GridSearchCV, train_test_split
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
+from skorch import NeuralNetClassifier
+
+from skfairaug import FairAugmentFineTuner
+from skfairaug.datasets import make_loans
+from skfairaug.metrics import make_fairness_scorer, phi_scorer, statistical_parity_difference
+from skfairaug.modules import TabularMLP
+
+sklearn.set_config(enable_metadata_routing=True)
+torch.manual_seed(0)
+
+X, y, sex = make_loans(6000, random_state=1, label_bias=0.5, encode="onehot", return_X_y=True)
+X, y, sex = X.to_numpy(dtype=np.float32), y.to_numpy(), sex.cat.codes.to_numpy()
+train, rest = train_test_split(np.arange(len(y)), test_size=0.5, random_state=0)
+
+scaler = StandardScaler().fit(X[train])
+net = NeuralNetClassifier(
+    TabularMLP,
+    module__n_features=X.shape[1],
+    module__depth=3,
+    criterion=torch.nn.CrossEntropyLoss,
+    optimizer=torch.optim.Adam,
+    lr=1e-3,
+    max_epochs=5,
+    verbose=0,
+).fit(scaler.transform(X[train]), y[train])
+
+# %%
+# The search
+# ----------
+# `clone` keeps the trained net, so every candidate starts from the same weights.
+
+tuner = FairAugmentFineTuner(net, random_state=0).set_fit_request(sensitive_features=True)
+pipeline = make_pipeline(FunctionTransformer(scaler.transform), tuner)
+scoring = {
+    "balanced_accuracy": "balanced_accuracy",
+    "bias": make_fairness_scorer(statistical_parity_difference),
+    "phi": phi_scorer("statistical_parity", tolerance=0.05),
+}
+
+
+def most_accurate_inside(results):
+    """Index of the best mean balanced accuracy among candidates inside the bound."""
+    inside = -results["mean_test_bias"] < 0.05
+    accuracy = np.where(inside, results["mean_test_balanced_accuracy"], 0.0)
+    return int(accuracy.argmax())
+
+
+search = GridSearchCV(
+    pipeline,
+    {
+        "fairaugmentfinetuner__tolerance": [0.02, 0.05, 0.1, 0.2],
+        "fairaugmentfinetuner__caution": [0.0, 1.0],
+    },
+    scoring=scoring,
+    refit=most_accurate_inside,
+    cv=3,
+)
+search.fit(X[rest], y[rest], sensitive_features=sex[rest])
+print(search.best_params_)
+
+# %%
+# What the search saw
+# -------------------
+# A bar is the standard deviation over the folds.
+
+results = search.cv_results_
+fig, ax = plt.subplots(layout="constrained")
+ax.errorbar(
+    -results["mean_test_bias"],
+    results["mean_test_balanced_accuracy"],
+    xerr=results["std_test_bias"],
+    yerr=results["std_test_balanced_accuracy"],
+    fmt="o",
+    color="0.6",
+    label="candidates",
+)
+ax.plot(
+    -results["mean_test_bias"][search.best_index_],
+    results["mean_test_balanced_accuracy"][search.best_index_],
+    "o",
+    color="C3",
+    zorder=3,
+    label="chosen",
+)
+ax.axvline(0.05, color="0.4", linestyle="--", label="bound")
+ax.set(xlabel="|bias| on held-out folds", ylabel="balanced accuracy on held-out folds")
+ax.legend()
+plt.show()
+
+sklearn.set_config(enable_metadata_routing=False)

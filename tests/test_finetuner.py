@@ -1,0 +1,415 @@
+"""FairAugmentFineTuner: nets, data, callbacks and what it leaves behind."""
+
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from sklearn.frozen import FrozenEstimator
+from sklearn.metrics import balanced_accuracy_score
+from skorch import NeuralNetBinaryClassifier, NeuralNetClassifier
+from skorch.callbacks import (
+    Callback,
+    Checkpoint,
+    EarlyStopping,
+    EpochScoring,
+    GradientNormClipping,
+    LRScheduler,
+    ProgressBar,
+)
+from torch import nn
+
+from skfairaug import AdversarialAugmenter, FairAugmentFineTuner, MaskReactivator
+from skfairaug.metrics import CONSTRAINTS, bias
+from skfairaug.modules import TabularMLP
+
+
+class Softmax(TabularMLP):
+    def forward(self, X):
+        return super().forward(X).softmax(1)
+
+
+class OneLogit(TabularMLP):
+    def forward(self, X):
+        return super().forward(X).squeeze(1)
+
+
+class ConvNet(nn.Module):
+    def __init__(self, act=torch.relu):
+        super().__init__()
+        self.body = nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4))
+        self.head = nn.Linear(4, 2)
+        self.act = act
+
+    def forward(self, X):
+        return self.head(self.act(self.body(X)).mean((2, 3)))
+
+
+TRAINING = {"max_epochs": 6, "batch_size": 32, "lr": 0.1, "verbose": 0}
+
+
+def logits(n_classes=2, module=TabularMLP, criterion=nn.CrossEntropyLoss, **settings):
+    module = module(4, n_classes=n_classes, width=8, depth=1)
+    return NeuralNetClassifier(module, criterion=criterion, **TRAINING, **settings)
+
+
+def binary(module):
+    return NeuralNetBinaryClassifier(module(4, n_classes=1, width=8, depth=1), **TRAINING)
+
+
+NETS = {
+    "logits": logits,
+    "probabilities": lambda: logits(module=Softmax, criterion=nn.NLLLoss),
+    "one logit": lambda: binary(OneLogit),
+    "column of logits": lambda: binary(TabularMLP),
+}
+STEPS = {
+    "fine-tuning": {},
+    "augmenter": {"augmenter": AdversarialAugmenter(n_steps=2)},
+    "reactivator": {"reactivator": MaskReactivator(max_epochs=1, steps_per_epoch=2)},
+    "both, joint": {
+        "augmenter": AdversarialAugmenter(norm=("linf", "l2"), n_steps=2),
+        "reactivator": MaskReactivator(max_epochs=1, steps_per_epoch=2),
+        "joint": True,
+    },
+}
+
+
+def state(net):
+    return {k: v.clone() for k, v in net.module_.state_dict().items()}
+
+
+# -- nets ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("steps", STEPS.values(), ids=STEPS)
+@pytest.mark.parametrize("fitted", [True, False], ids=["fitted", "unfitted"])
+@pytest.mark.parametrize("make", NETS.values(), ids=NETS)
+def test_every_kind_of_net(make, fitted, steps, rows, quick):
+    net = make()
+    if fitted:
+        y = rows.y.astype(np.float32 if "Binary" in type(net).__name__ else np.int64)
+        net.fit(rows.X, y)
+    tuner = FairAugmentFineTuner(net, **quick, **steps)
+    tuner.fit(rows.X, rows.y, sensitive_features=rows.group)
+    assert net.initialized_ == fitted
+    assert abs(tuner.bias_) < 0.5
+    assert tuner.score(rows.X, rows.y) > 0.5
+
+
+@pytest.mark.parametrize("steps", STEPS.values(), ids=STEPS)
+def test_three_classes(steps, rows, quick):
+    y = np.array(["low", "middle", "high"])[rows.y + (rows.X[:, 2] > 0)]
+    net = logits(3).fit(rows.X, np.unique(y, return_inverse=True)[1])
+    tuner = FairAugmentFineTuner(net, **{**quick, "tolerance": 1.0}, **steps)
+    tuner.fit(rows.X, y, sensitive_features=rows.group)
+    assert tuner.classes_.tolist() == ["high", "low", "middle"]
+    assert set(tuner.predict(rows.X)) <= set(tuner.classes_)
+
+
+@pytest.mark.parametrize("steps", STEPS.values(), ids=STEPS)
+def test_images(steps, rows, quick):
+    X = rows.X[:, [0, 1, 2]].repeat(12, axis=1).reshape(240, 1, 6, 6)
+    net = NeuralNetClassifier(ConvNet, criterion=nn.CrossEntropyLoss, **TRAINING)
+    net.fit(X, rows.y)
+    tuner = FairAugmentFineTuner(net, **quick, **steps)
+    tuner.fit(X, rows.y, sensitive_features=rows.group)
+    assert tuner.predict(X).shape == (240,)
+    with pytest.raises(ValueError, match="its first layer expects other features"):
+        tuner.fit(X[:, :, 0], rows.y, sensitive_features=rows.group)
+
+
+def test_frozen_net_is_the_same_as_the_net(net, rows, quick):
+    plain, frozen = (
+        FairAugmentFineTuner(given, **quick)
+        .fit(rows.X, rows.y, sensitive_features=rows.group)
+        .predict_proba(rows.X)
+        for given in (net, FrozenEstimator(net))
+    )
+    np.testing.assert_array_equal(plain, frozen)
+
+
+def test_unfitted_net_is_trained_on_other_rows(unfitted_net, rows, quick):
+    seen = []
+
+    class Spy(Callback):
+        def on_train_begin(self, net, X=None, y=None, **kwargs):
+            seen.append({tuple(row) for row in np.asarray(X)})
+
+    net = unfitted_net.set_params(callbacks=[Spy()])
+    tuner = FairAugmentFineTuner(net, debias_fraction=0.25, **quick)
+    tuner.fit(rows.X, rows.y, sensitive_features=rows.group)
+    trained, debiased = seen
+    assert len(trained) == pytest.approx(180, abs=2)
+    assert trained | debiased == {tuple(row) for row in rows.X}
+    assert not trained & debiased
+    phases = [row.get("phase", "training") for row in tuner.history_]
+    assert phases == ["training"] * 3 + ["fine-tune"] * 2
+
+
+def test_weights_that_were_loaded(net, rows, quick, tmp_path):
+    net.save_params(f_params=tmp_path / "weights.pt")
+    loaded = logits().initialize()
+    loaded.load_params(f_params=tmp_path / "weights.pt")
+    expected, result = (
+        FairAugmentFineTuner(given, **quick)
+        .fit(rows.X, rows.y, sensitive_features=rows.group)
+        .predict_proba(rows.X)
+        for given in (net, loaded)
+    )
+    np.testing.assert_array_equal(result, expected)
+
+
+def test_module_with_a_lambda_of_a_local_class(rows, quick):
+    class Local(ConvNet):
+        pass
+
+    X = rows.X[:, [0]].repeat(9, axis=1).reshape(240, 1, 3, 3)
+    module = Local(act=lambda X: X.tanh())
+    net = NeuralNetClassifier(module, criterion=nn.CrossEntropyLoss, **TRAINING)
+    tuner = FairAugmentFineTuner(net.fit(X, rows.y), **quick)
+    tuner.fit(X, rows.y, sensitive_features=rows.group)
+    assert isinstance(tuner.net_.module_, Local)
+
+
+@pytest.mark.parametrize("variant", ["proposed", "joint", "unif", "ind"])
+def test_paper(variant, net, rows, quick):
+    tuner = FairAugmentFineTuner.paper(net, variant, **quick)
+    tuner.set_params(reactivator__max_epochs=1, reactivator__steps_per_epoch=2)
+    assert tuner.joint == (variant == "joint")
+    assert tuner.augmenter.direction == "away"
+    assert (tuner.augmenter.weighting is None) == (variant == "unif")
+    assert (tuner.augmenter.flip_probability is None) == (variant == "ind")
+    assert tuner.penalty == tuner.caution == 0
+    tuner.fit(rows.X, rows.y, sensitive_features=rows.group)
+    np.testing.assert_allclose(tuner.attack_probabilities_.sum(), 1, rtol=1e-6)
+
+
+def test_unknown_variant(net):
+    with pytest.raises(ValueError, match=r"variant must be one of .* got 'propsed'"):
+        FairAugmentFineTuner.paper(net, "propsed")
+
+
+# -- data ---------------------------------------------------------------------
+
+
+def same_data(rows):
+    """The same rows in other containers."""
+    yield "tensors", torch.from_numpy(rows.X), torch.from_numpy(rows.y), rows.group
+    yield "float64", rows.X.astype(np.float64), rows.y.astype(float), rows.group
+    yield "lists", rows.X.tolist(), rows.y.tolist(), rows.group.tolist()
+    index = np.arange(240)[::-1] * 3
+    frame = pd.DataFrame(rows.X, columns=list("abcd"), index=index)
+    yield "frames", frame, pd.Series(rows.y, index=index), pd.DataFrame({"sex": rows.group})
+    yield "Fortran", np.asfortranarray(rows.X), rows.y.astype(bool), rows.group.astype(str)
+
+
+@pytest.mark.parametrize("kind", range(5))
+def test_containers(kind, net, rows, quick):
+    tuner = FairAugmentFineTuner(net, **quick)
+    expected = tuner.fit(rows.X, rows.y, sensitive_features=rows.group).decision_function(
+        rows.X
+    )
+    _, X, y, groups = list(same_data(rows))[kind]
+    result = tuner.fit(X, y, sensitive_features=groups).decision_function(X)
+    np.testing.assert_allclose(result, expected, atol=1e-5)
+
+
+def test_feature_names(net, rows, quick):
+    frame = pd.DataFrame(rows.X, columns=list("abcd"))
+    tuner = FairAugmentFineTuner(net, **quick)
+    tuner.fit(frame, rows.y, sensitive_features=rows.group)
+    assert tuner.feature_names_in_.tolist() == list("abcd")
+    assert tuner.n_features_in_ == 4
+    with pytest.raises(ValueError, match="feature names should match"):
+        tuner.predict(frame[list("badc")])
+    with pytest.warns(UserWarning, match="X does not have valid feature names"):
+        tuner.predict(rows.X)
+    tuner.fit(rows.X, rows.y, sensitive_features=rows.group)
+    assert not hasattr(tuner, "feature_names_in_")
+
+
+# -- what it leaves behind ----------------------------------------------------
+
+
+@pytest.mark.parametrize("constraint", list(CONSTRAINTS))
+def test_bias_holds_on_the_rows_that_chose(constraint, net, rows, quick):
+    tuner = FairAugmentFineTuner(net, **quick, constraint=constraint)
+    tuner.fit(rows.X, rows.y, sensitive_features=rows.group)
+    predicted = tuner.predict(rows.X)
+    result = bias(rows.y, predicted, constraint=constraint, sensitive_features=rows.group)
+    assert tuner.bias_ == pytest.approx(result)
+    assert abs(tuner.bias_) < tuner.tolerance
+    assert tuner.balanced_accuracy_ == pytest.approx(balanced_accuracy_score(rows.y, predicted))
+    assert 0 < tuner.objective_ <= tuner.balanced_accuracy_
+    assert 0 <= tuner.threshold_ <= 1
+
+
+def test_rows_that_the_net_has_seen_never_choose(net, rows, quick):
+    held_out = np.arange(240) % 3 == 0
+    tuner = FairAugmentFineTuner(net, **quick)
+    tuner.fit(rows.X, rows.y, sensitive_features=rows.group, held_out=held_out)
+    chose = [values[held_out] for values in (rows.X, rows.y, rows.group)]
+    predicted = tuner.predict(chose[0])
+    assert tuner.bias_ == pytest.approx(bias(chose[1], predicted, sensitive_features=chose[2]))
+    assert tuner.balanced_accuracy_ == pytest.approx(
+        balanced_accuracy_score(chose[1], predicted)
+    )
+    only = FairAugmentFineTuner(net, **quick).fit(*chose[:2], sensitive_features=chose[2])
+    assert not np.array_equal(only.predict_proba(rows.X), tuner.predict_proba(rows.X))
+
+
+def test_history(net, rows, quick):
+    tuner = FairAugmentFineTuner(net, **quick)
+    tuner.fit(rows.X, rows.y, sensitive_features=rows.group)
+    assert tuner.history_ is tuner.net_.history
+    assert len(net.history) == 3
+    assert tuner.history_[:, "epoch"] == [1, 2, 3, 4, 5]
+    tuned = tuner.history_[3:]
+    for name in ("train_loss", "valid_loss", "bias", "balanced_accuracy", "expected_phi"):
+        assert np.isfinite([row[name] for row in tuned]).all()
+    assert tuner.objective_ >= max(row["expected_phi"] for row in tuned) - 1e-12
+
+
+def test_attributes_of_the_steps(net, rows, quick):
+    tuner = FairAugmentFineTuner(net, **quick, **STEPS["both, joint"])
+    tuner.fit(rows.X, rows.y, sensitive_features=rows.group)
+    weights = {k: v for k, v in net.module_.named_parameters() if v.ndim > 1}
+    assert tuner.mask_.keys() == weights.keys()
+    kept = total = 0
+    for name, mask in tuner.mask_.items():
+        assert mask.dtype == bool
+        assert mask.shape == weights[name].shape
+        kept, total = kept + mask.sum(), total + mask.size
+    assert tuner.density_ == pytest.approx(kept / total)
+    assert tuner.attack_probabilities_.shape == (2,)
+    assert {row.get("phase") for row in tuner.history_} == {None, "mask", "fine-tune"}
+
+    tuner.set_params(augmenter=None, reactivator="passthrough")
+    tuner.fit(rows.X, rows.y, sensitive_features=rows.group)
+    for name in ("mask_", "density_", "attack_probabilities_"):
+        assert not hasattr(tuner, name)
+
+
+def test_steps_that_are_given_stay_unfitted(net, rows, quick):
+    augmenter, reactivator = AdversarialAugmenter(n_steps=1), MaskReactivator(max_epochs=1)
+    tuner = FairAugmentFineTuner(net, **quick, augmenter=augmenter, reactivator=reactivator)
+    before = [repr(augmenter.get_params()), repr(reactivator.get_params())]
+    tuner.fit(rows.X, rows.y, sensitive_features=rows.group)
+    assert [repr(augmenter.get_params()), repr(reactivator.get_params())] == before
+    assert not hasattr(augmenter, "net_")
+    assert not hasattr(reactivator, "mask_")
+
+
+def test_without_epochs_only_the_threshold_is_chosen(net, rows, quick):
+    tuner = FairAugmentFineTuner(net, **{**quick, "max_epochs": 0})
+    tuner.fit(rows.X, rows.y, sensitive_features=rows.group)
+    for name, value in state(net).items():
+        assert torch.equal(state(tuner.net_)[name], value)
+    assert len(tuner.history_) == 3
+
+
+def test_passthrough_is_none(net, rows, quick):
+    results = [
+        FairAugmentFineTuner(net, **quick, augmenter=step, reactivator=step)
+        .fit(rows.X, rows.y, sensitive_features=rows.group)
+        .predict_proba(rows.X)
+        for step in (None, "passthrough")
+    ]
+    np.testing.assert_array_equal(*results)
+
+
+# -- callbacks and Ctrl-C -----------------------------------------------------
+
+CALLBACKS = {
+    "early stopping": lambda path: EarlyStopping(patience=1, threshold=10.0),
+    "schedule": lambda path: LRScheduler("StepLR", step_size=1),
+    "schedule per batch": lambda path: LRScheduler(
+        "CosineAnnealingLR", T_max=9, step_every="batch"
+    ),
+    "scoring": lambda path: EpochScoring("balanced_accuracy", lower_is_better=False),
+    "scoring of training": lambda path: EpochScoring(
+        "accuracy", on_train=True, lower_is_better=False, name="train_acc"
+    ),
+    "progress": lambda path: ProgressBar(),
+    "checkpoint": lambda path: Checkpoint(dirname=path, monitor="valid_loss_best"),
+    "clipping": lambda path: GradientNormClipping(1.0),
+}
+
+
+@pytest.mark.parametrize("make", CALLBACKS.values(), ids=CALLBACKS)
+def test_callbacks(make, rows, quick, tmp_path):
+    callback = make(tmp_path)
+    net = logits(callbacks=[("mine", callback)])
+    net.fit(rows.X, rows.y)
+    n_epochs = len(net.history)
+    tuner = FairAugmentFineTuner(net, **quick)
+    tuner.fit(rows.X, rows.y, sensitive_features=rows.group)
+    tuned = tuner.history_[n_epochs:]
+    assert len(tuned) == 2
+    if isinstance(callback, EpochScoring):
+        assert all(0 <= row[callback.name or "balanced_accuracy"] <= 1 for row in tuned)
+    if isinstance(callback, Checkpoint):
+        assert (tmp_path / "params.pt").exists()
+
+
+class Interrupt(Callback):
+    """Ctrl-C in the middle of an epoch of fine-tuning."""
+
+    armed = False
+
+    def on_batch_end(self, net, training=False, **kwargs):
+        done = [row for row in net.history if row.get("phase") == "fine-tune"]
+        if self.armed and training and len(done) == 1:
+            raise KeyboardInterrupt
+
+
+def test_ctrl_c_keeps_the_best_network_so_far(rows, quick):
+    callback = Interrupt()
+    net = logits(callbacks=[callback]).fit(rows.X, rows.y)
+    callback.armed = True
+    tuner = FairAugmentFineTuner(net, **quick)
+    tuner.fit(rows.X, rows.y, sensitive_features=rows.group)
+    done = [row for row in tuner.history_ if row.get("phase") == "fine-tune"]
+    assert len(done) == 1
+    assert tuner.objective_ >= done[0]["expected_phi"]
+    predicted = tuner.predict(rows.X)
+    assert tuner.bias_ == pytest.approx(bias(rows.y, predicted, sensitive_features=rows.group))
+
+
+def test_ctrl_c_while_the_mask_is_learnt(net, rows, quick, monkeypatch):
+    calls = []
+
+    def interrupt(*args, **kwargs):
+        calls.append(args)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("skfairaug._reactivator.record", interrupt)
+    tuner = FairAugmentFineTuner(net, **quick, reactivator=MaskReactivator(steps_per_epoch=2))
+    tuner.fit(rows.X, rows.y, sensitive_features=rows.group)
+    assert len(calls) == 1
+    assert {row.get("phase") for row in tuner.history_} == {None}
+    assert tuner.predict(rows.X).shape == (240,)
+    with pytest.raises(KeyboardInterrupt):
+        MaskReactivator(net, steps_per_epoch=2).fit(
+            rows.X, rows.y, sensitive_features=rows.group
+        )
+
+
+def test_nothing_is_printed_and_nothing_warns(net, rows, quick, capsys):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        FairAugmentFineTuner(net, **quick).fit(rows.X, rows.y, sensitive_features=rows.group)
+    assert capsys.readouterr().out == ""
+
+
+def test_progress_is_printed_under_its_own_heading(rows, quick, capsys):
+    net = logits().set_params(verbose=1).fit(rows.X, rows.y)
+    capsys.readouterr()
+    FairAugmentFineTuner(net, **quick).fit(rows.X, rows.y, sensitive_features=rows.group)
+    heading, _, *lines = capsys.readouterr().out.splitlines()
+    for name in ("balanced_accuracy", "bias", "expected_phi", "phase", "train_loss"):
+        assert name in heading.split()
+    assert len(lines) == 2
+    assert all("fine-tune" in line for line in lines)
