@@ -34,7 +34,13 @@ SETTINGS = {
 
 Tuner = FairAugmentFineTuner
 Attack, Mask = AdversarialAugmenter, MaskReactivator
-LABELS = {"distillation": 0.0, "train_mode": True, "lr": 1e-3, "validation_fraction": 0.4}
+LABELS = {
+    "distillation": 0.0,
+    "train_mode": True,
+    "lr": 1e-3,
+    "margin": 0.8,
+    "validation_fraction": 0.4,
+}
 
 #: name -> (maker of the tuner, whether training rows fine-tune too)
 VARIANTS = {
@@ -48,9 +54,11 @@ VARIANTS = {
     "teacher and bias term": (partial(Tuner, penalty=8.0), False),
     "dropout and BatchNorm in training mode": (partial(Tuner, train_mode=True), False),
     "choose on rows not trained on too": (partial(Tuner, validation_fraction=0.4), False),
+    "teacher within 0.02": (partial(Tuner, margin=0.8), False),
     "caution 0": (partial(Tuner, caution=0.0), False),
     "caution 0.5": (partial(Tuner, caution=0.5), False),
-    "caution 1": (partial(Tuner, caution=1.0), False),
+    "caution 0.75": (partial(Tuner, caution=0.75), False),
+    "caution 0.5, training rows too": (partial(Tuner, caution=0.5), True),
     # the paper's two ideas, over the default
     "augmented, towards": (partial(Tuner, augmenter=Attack()), False),
     "augmented, away": (partial(Tuner, augmenter=Attack(direction="away")), False),
@@ -141,7 +149,7 @@ def main():
                     if (setting, variant, *key(args).values(), seed) not in done:
                         tasks.setdefault((data, sensitive, seed), []).append((setting, variant))
         write(tasks, out, args)
-    print(report(pd.read_csv(out)))
+    print(report(pd.read_csv(out), args.write))
 
 
 def write(tasks, out, args):
@@ -160,31 +168,47 @@ def write(tasks, out, args):
         print(f"{i}/{len(tasks)} splits, {time.perf_counter() - start:.0f} s", flush=True)
 
 
-def report(frame):
-    """A table per setting, as Markdown-like text."""
+def summaries(frame):
+    """(setting, rows, noise, biased network, table) of each part of the runs."""
     frame = frame.assign(inside=frame.bias.abs() < TOLERANCE, size=frame.bias.abs())
-    parts = []
     order = {name: i for i, name in enumerate(VARIANTS)}
     for (setting, rows, noise), part in frame.groupby(["setting", "rows", "noise"], sort=False):
         groups = part.groupby("variant")
         table = pd.DataFrame(
             {
                 "BA": groups.balanced_accuracy.mean(),
-                "±": groups.balanced_accuracy.std(ddof=0),
-                "|bias|": groups["size"].mean(),
+                "std": groups.balanced_accuracy.std(ddof=0),
+                "mean |bias|": groups["size"].mean(),
                 "inside": groups.inside.mean(),
                 "Phi": groups.phi.mean(),
-                "s": groups.seconds.median(),
+                "seconds": groups.seconds.median(),
                 "seeds": groups.seed.nunique(),
             }
         ).sort_index(key=lambda names: names.map(order))
         before = part.drop_duplicates("seed")
+        biased = before.biased_balanced_accuracy.mean(), before.biased_bias.abs().mean()
+        yield setting, int(rows), noise, biased, table
+
+
+def report(frame, folder=None):
+    """Tables of all settings as text; with a folder, a CSV of each for the documentation."""
+    parts = []
+    for setting, rows, noise, (accuracy, gap), table in summaries(frame):
         title = f"{setting}; validation rows: {rows or 'all'}; flipped labels: {noise:g}"
         parts.append(
-            f"\n{title}\nbiased net: BA {before.biased_balanced_accuracy.mean():.3f}, "
-            f"|bias| {before.biased_bias.abs().mean():.3f}\n"
+            f"\n{title}\nbiased net: BA {accuracy:.3f}, |bias| {gap:.3f}\n"
             f"{table.to_string(float_format=lambda value: f'{value:.3f}')}"
         )
+        if folder:
+            name = setting.replace(" ", "-") + (f"-{rows}" if rows else "")
+            name += f"-noise{noise:g}" if noise else ""
+            before = pd.DataFrame(
+                {"BA": accuracy, "mean |bias|": gap}, index=["biased network, best threshold"]
+            )
+            out = pd.concat([before, table]).reindex(columns=table.columns)
+            out["seeds"] = out.seeds.astype("Int64")
+            Path(folder).mkdir(parents=True, exist_ok=True)
+            out.to_csv(Path(folder) / f"{name}.csv", float_format="%.3f", index_label="variant")
     return "\n".join(parts)
 
 
@@ -199,6 +223,7 @@ def parse():
     parser.add_argument("--n-jobs", type=int, default=1)
     parser.add_argument("--cache-dir", default="benchmarks/output/nets")
     parser.add_argument("--out", default="benchmarks/output/tables.csv")
+    parser.add_argument("--write", metavar="DIR", help="write the tables as CSV files")
     parser.add_argument("--report", action="store_true", help="print what is there")
     return parser.parse_args()
 

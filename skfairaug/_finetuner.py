@@ -51,7 +51,7 @@ class FairAugmentFineTuner(BaseIntraProcessor):
         "equal_opportunity", "average_odds" or "equalized_odds".
     tolerance : float, default=0.05
         Bias allowed, in (0, 1].
-    caution : float, default=0.75
+    caution : float, default=1.0
         Standard errors of the bias that the choice of epoch and threshold allows for,
         see :func:`~skfairaug.metrics.expected_phi`; 0 trusts the validation rows, as
         the paper does.
@@ -61,8 +61,9 @@ class FairAugmentFineTuner(BaseIntraProcessor):
     penalty : float, default=None
         Weight of the bias term in the loss; 0 switches it off, as in the paper. None
         takes 0 with a fair teacher and 8 without.
-    margin : float, default=0.8
-        Share of the tolerance, in [0, 1], by which teacher and bias term aim inside it.
+    margin : float, default=1.0
+        Share of the tolerance, in [0, 1], by which teacher and bias term aim inside it;
+        1 aims at no bias.
     train_mode : bool, default=False
         Whether dropout and BatchNorm behave as in training while fine-tuning; False
         drops nothing and keeps the statistics of BatchNorm.
@@ -213,10 +214,10 @@ class FairAugmentFineTuner(BaseIntraProcessor):
         sensitive_columns="auto",
         constraint="statistical_parity",
         tolerance=0.05,
-        caution=0.75,
+        caution=1.0,
         distillation=1.0,
         penalty=None,
-        margin=0.8,
+        margin=1.0,
         train_mode=False,
         max_epochs=10,
         steps_per_epoch=30,

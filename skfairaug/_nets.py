@@ -54,7 +54,9 @@ def copy_net(net):
     memo = {id(callback): callback for callback in uncopyable_callbacks(net)}
     twin.__dict__.update(copy.deepcopy(state, memo))
     twin.optimizer_ = torch.optim.SGD(twin.module_.parameters(), lr=0.0)
-    twin.module_.requires_grad_(True)
+    if not any(p.requires_grad for p in twin.module_.parameters()):
+        # Frozen as a whole, which says how it was kept and not what may be tuned.
+        twin.module_.requires_grad_(True)
     twin.module_.eval()
     return twin
 

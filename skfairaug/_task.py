@@ -135,14 +135,15 @@ class Task:
         """
         goal = self.goal
         share = 0.0 if self.teacher is None else goal.distillation
+        importance = batch.importance and batch.importance(log_proba)
         loss = 0.0
         if share < 1:
             weights = self.cell_weights[self.cells[batch.rows]]
-            importance = batch.importance and batch.importance(log_proba)
             y = self.y[batch.rows]
             loss = (1 - share) * weighted_cross_entropy(log_proba, y, weights, importance)
         if share:
-            loss = loss + share * distillation_loss(log_proba, self.teacher[batch.rows])
+            targets = self.teacher[batch.rows]
+            loss = loss + share * distillation_loss(log_proba, targets, importance)
         if goal.penalty:
             real = slice(batch.n_real)
             bias = self.soft_bias(log_proba[real], batch.rows[real])

@@ -47,7 +47,7 @@ def teacher_log_odds(log_odds, groups, thresholds):
     return log_odds - thresholds.to(log_odds)[groups]
 
 
-def distillation_loss(log_proba, targets):
+def distillation_loss(log_proba, targets, importance=None):
     r"""Cross-entropy between the network and its fair teacher, every row alike.
 
     Parameters
@@ -56,11 +56,13 @@ def distillation_loss(log_proba, targets):
         Log-probabilities of the two classes.
     targets : Tensor of shape (n_samples,)
         From :func:`teacher_log_odds`.
+    importance : Tensor of shape (n_samples,), default=None
+        Weights w of Eq. 10; None weighs every row 1.
 
     Returns
     -------
     loss : Tensor, scalar
-        :math:`-\frac1n \sum_i q_i \log p_{i1} + (1 - q_i) \log p_{i0}` with
+        :math:`-\frac1n \sum_i w_i (q_i \log p_{i1} + (1 - q_i) \log p_{i0})` with
         :math:`q = \sigma(\text{targets})`.
 
     Examples
@@ -70,6 +72,6 @@ def distillation_loss(log_proba, targets):
     >>> distillation_loss(torch.tensor([[0.5, 0.5]]).log(), torch.tensor([0.0]))
     tensor(0.6931)
     """
-    return F.cross_entropy(
-        log_proba, torch.stack([torch.sigmoid(-targets), torch.sigmoid(targets)], dim=1)
-    )
+    teacher = torch.stack([torch.sigmoid(-targets), torch.sigmoid(targets)], dim=1)
+    loss = F.cross_entropy(log_proba, teacher, reduction="none")
+    return (loss if importance is None else importance * loss).mean()
