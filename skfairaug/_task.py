@@ -21,6 +21,11 @@ from skfairaug.steps.equalize import distillation_loss, teacher_log_odds
 from skfairaug.steps.penalty import bias_penalty, weighted_cross_entropy
 
 
+#: Expected Phi given up for a smaller bias. The top of the curve is flat, about as wide as
+#: the standard error of a balanced accuracy on ten thousand rows; its middle is safest.
+SLACK = 0.005
+
+
 class Batch(NamedTuple):
     """Rows to train on: the first `n_real` as they are, the others perturbed."""
 
@@ -190,7 +195,12 @@ class Best:
             curve = threshold_curve(
                 y, log_proba[:, 1] - log_proba[:, 0], groups, goal.constraint, task.n_groups
             )
-            i = choose_threshold(curve, tolerance=goal.tolerance, caution=goal.caution)
+            i = choose_threshold(
+                curve,
+                tolerance=goal.tolerance,
+                caution=goal.caution,
+                slack=SLACK if goal.caution else 0.0,
+            )
             log_odds, accuracy = curve.thresholds[i], curve.balanced_accuracy[i]
             bias, error = curve.bias[i], curve.standard_error[i]
         else:

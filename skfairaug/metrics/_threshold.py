@@ -96,7 +96,7 @@ def threshold_curve(y_true, score, groups, constraint, n_groups=None, *, max_thr
     )
 
 
-def choose_threshold(curve, *, tolerance, caution=1.0):
+def choose_threshold(curve, *, tolerance, caution=1.0, slack=0.0):
     """Index of the best cut-off of a curve.
 
     Parameters
@@ -107,6 +107,8 @@ def choose_threshold(curve, *, tolerance, caution=1.0):
         Bound on the size of the bias, in (0, 1].
     caution : float, default=1.0
         How many times the standard error to allow for, see :func:`expected_phi`.
+    slack : float, default=0.0
+        Expected Phi to give up for a smaller bias.
 
     Returns
     -------
@@ -117,7 +119,8 @@ def choose_threshold(curve, *, tolerance, caution=1.0):
     -----
     Among the cut-offs whose estimated bias is smaller than the tolerance, the one with
     the largest expected Phi; ties go to the larger balanced accuracy, then to the
-    smaller bias, then to the lower cut-off. If there is none, the one with the smallest
+    smaller bias, then to the lower cut-off. With a `slack`, the least biased of those
+    whose expected Phi comes that close to the largest. If there is none, the one with the smallest
     bias; ties go to the larger balanced accuracy. A curve from :func:`threshold_curve`
     holds the two constant predictions, unbiased with a balanced accuracy of one half,
     so whoever calls this checks whether the choice is worth more than that.
@@ -141,7 +144,10 @@ def choose_threshold(curve, *, tolerance, caution=1.0):
     )
     inside = size < tolerance
     if inside.any():
-        keys = (size, -curve.balanced_accuracy, -np.where(inside, expected, -1.0))
+        expected = np.where(inside, expected, -1.0)
+        close = expected >= expected.max() - slack
+        bias = np.where(close, size, np.inf) if slack else 0.0 * size
+        keys = (size, -curve.balanced_accuracy, -expected, bias)
     else:
         keys = (-curve.balanced_accuracy, size)
     return int(np.lexsort(keys)[0])

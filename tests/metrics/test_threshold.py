@@ -179,3 +179,17 @@ def test_least_biased_if_none_is_inside():
 def test_choice_errors():
     with pytest.raises(ValueError, match="tolerance must be"):
         choose_threshold(curve_of([0.5], [0.0]), tolerance=0)
+
+
+def test_slack_takes_the_least_biased_of_those_close_to_the_best():
+    curve = ThresholdCurve(
+        np.array([0.1, 0.2, 0.3, 0.4]),
+        np.array([0.800, 0.798, 0.790, 0.5]),
+        np.array([0.03, -0.01, 0.0, 0.0]),
+        np.zeros(4),
+    )
+    chosen = [
+        choose_threshold(curve, tolerance=0.05, caution=0.0, slack=slack)
+        for slack in (0.0, 0.005, 0.02)
+    ]
+    assert chosen == [0, 1, 2]
