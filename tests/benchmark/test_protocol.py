@@ -1,0 +1,97 @@
+import numpy as np
+import pytest
+import torch
+from skorch import NeuralNetClassifier
+
+from skfairaug import FairAugmentFineTuner
+from skfairaug.benchmark import Run, Split, debias, load_splits, summary
+from skfairaug.benchmark._pareto import envelope
+from skfairaug.benchmark._protocol import train_biased_net
+from skfairaug.metrics import bias
+from skfairaug.modules import TabularMLP
+
+
+def split(n=400, seed=0):
+    rng = np.random.RandomState(seed)
+    groups = rng.randint(0, 2, n)
+    X = rng.normal(size=(n, 3)).astype(np.float32)
+    X[:, 0] += groups
+    X[:, 2] = groups
+    y = (X[:, 0] + X[:, 1] + 0.5 * rng.normal(size=n) > 0.5).astype(int)
+    return Split(X, y, groups)
+
+
+@pytest.fixture
+def net():
+    train = split()
+    torch.manual_seed(0)
+    return NeuralNetClassifier(
+        TabularMLP,
+        module__n_features=3,
+        module__depth=1,
+        criterion=torch.nn.CrossEntropyLoss,
+        max_epochs=3,
+        lr=0.1,
+        verbose=0,
+    ).fit(train.X, train.y)
+
+
+def test_debias_reports_what_the_predictions_give(net):
+    splits = [split(seed=s) for s in range(3)]
+    tuner = FairAugmentFineTuner(net, max_epochs=2, tolerance=0.2, random_state=0)
+    run = debias(tuner, splits, 7)
+    test = splits[2]
+    y_pred = tuner.predict(test.X)
+    assert run.seed == 7
+    assert run.bias == bias(test.y, y_pred, sensitive_features=test.groups)
+    recalls = [np.mean(y_pred[test.y == label] == label) for label in (0, 1)]
+    assert run.balanced_accuracy == pytest.approx(np.mean(recalls))
+    assert run.phi == (run.balanced_accuracy if abs(run.bias) < 0.2 else 0.0)
+
+
+def test_training_rows_train_and_do_not_select(net):
+    splits = [split(seed=s) for s in range(3)]
+    tuner = FairAugmentFineTuner(net, max_epochs=2, tolerance=0.2, random_state=0)
+    alone = debias(tuner, splits, 0)
+    together = debias(tuner, splits, 0, with_training_rows=True)
+    assert together.validation_bias != alone.validation_bias
+    validation = splits[1]
+    expected = bias(
+        validation.y, tuner.predict(validation.X), sensitive_features=validation.groups
+    )
+    assert together.validation_bias == pytest.approx(expected, abs=1e-6)
+
+
+def test_biased_net_is_reproducible_and_better_than_chance():
+    train = split(600)
+    nets = [train_biased_net(train, 0, batch_size=32, patience=6)[0] for _ in range(2)]
+    first, second = (net.predict_proba(train.X) for net in nets)
+    np.testing.assert_array_equal(first, second)
+    assert np.mean(first.argmax(1) == train.y) > 0.7
+
+
+def test_summary():
+    values = dict.fromkeys(Run.__dataclass_fields__, 0.0)
+    runs = [
+        Run(**values | {"balanced_accuracy": 0.8, "bias": -0.02, "phi": 0.8, "seconds": 1.0}),
+        Run(**values | {"balanced_accuracy": 0.6, "bias": 0.06, "phi": 0.0, "seconds": 3.0}),
+    ]
+    means = summary(runs, 0.05)
+    assert means["balanced_accuracy"] == pytest.approx(0.7)
+    assert means["abs_bias"] == pytest.approx(0.04)
+    assert (means["inside"], means["phi"], means["seconds"]) == (0.5, 0.4, 2.0)
+
+
+def test_splits_of_a_real_table(data_home):
+    train, validation, test = load_splits("german", "sex", 0, data_home)
+    assert [len(part.y) for part in (train, validation, test)] == [600, 200, 200]
+    np.testing.assert_allclose(train.X.mean(0), 0, atol=1e-6)
+    smaller = load_splits("german", "sex", 0, data_home, validation_rows=100)[1]
+    assert len(smaller.y) == 100
+    assert np.mean(smaller.groups) == pytest.approx(np.mean(validation.groups), abs=0.02)
+
+
+def test_envelope_is_the_best_at_or_below_each_bias():
+    size, best = envelope(np.array([0.3, 0.1, 0.2]), np.array([0.7, 0.6, 0.5]))
+    assert size.tolist() == [0.1, 0.2, 0.3]
+    assert best.tolist() == [0.6, 0.6, 0.7]
