@@ -42,41 +42,42 @@ LABELS = {
     "validation_fraction": 0.4,
 }
 
-#: name -> (maker of the tuner, whether training rows fine-tune too)
+#: name -> (maker of the tuner, what the training rows do beside)
 VARIANTS = {
-    "default": (Tuner, False),
-    "default, training rows too": (Tuner, True),
-    "threshold only": (partial(Tuner, max_epochs=0), False),
+    "default": (Tuner, None),
+    "default, training rows too": (Tuner, "train"),
+    "default, training rows choose too": (Tuner, "choose"),
+    "threshold only": (partial(Tuner, max_epochs=0), None),
     # what each addition is worth
-    "labels and bias term, no teacher": (partial(Tuner, **LABELS), False),
-    "labels, no teacher, no bias term": (partial(Tuner, penalty=0.0, **LABELS), False),
-    "half teacher, half labels": (partial(Tuner, distillation=0.5), False),
-    "teacher and bias term": (partial(Tuner, penalty=8.0), False),
-    "dropout and BatchNorm in training mode": (partial(Tuner, train_mode=True), False),
-    "choose on rows not trained on too": (partial(Tuner, validation_fraction=0.4), False),
-    "teacher within 0.02": (partial(Tuner, margin=0.8), False),
-    "caution 0": (partial(Tuner, caution=0.0), False),
-    "caution 0.5": (partial(Tuner, caution=0.5), False),
-    "caution 0.75": (partial(Tuner, caution=0.75), False),
-    "caution 0.5, training rows too": (partial(Tuner, caution=0.5), True),
+    "labels and bias term, no teacher": (partial(Tuner, **LABELS), None),
+    "labels, no teacher, no bias term": (partial(Tuner, penalty=0.0, **LABELS), None),
+    "half teacher, half labels": (partial(Tuner, distillation=0.5), None),
+    "teacher and bias term": (partial(Tuner, penalty=8.0), None),
+    "dropout and BatchNorm in training mode": (partial(Tuner, train_mode=True), None),
+    "choose on rows not trained on too": (partial(Tuner, validation_fraction=0.4), None),
+    "teacher within 0.02": (partial(Tuner, margin=0.8), None),
+    "caution 0": (partial(Tuner, caution=0.0), None),
+    "caution 0.5": (partial(Tuner, caution=0.5), None),
+    "caution 0.75": (partial(Tuner, caution=0.75), None),
+    "caution 0.5, training rows too": (partial(Tuner, caution=0.5), "train"),
     # the paper's two ideas, over the default
-    "augmented, towards": (partial(Tuner, augmenter=Attack()), False),
-    "augmented, away": (partial(Tuner, augmenter=Attack(direction="away")), False),
+    "augmented, towards": (partial(Tuner, augmenter=Attack()), None),
+    "augmented, away": (partial(Tuner, augmenter=Attack(direction="away")), None),
     "augmented, towards, joint": (
         partial(Tuner, augmenter=Attack(weighting=None), joint=True),
-        False,
+        None,
     ),
-    "augmented, all columns": (partial(Tuner, augmenter=Attack(perturb="all")), False),
-    "masked, from zero": (partial(Tuner, reactivator=Mask()), False),
-    "augmented and masked": (partial(Tuner, augmenter=Attack(), reactivator=Mask()), False),
+    "augmented, all columns": (partial(Tuner, augmenter=Attack(perturb="all")), None),
+    "masked, from zero": (partial(Tuner, reactivator=Mask()), None),
+    "augmented and masked": (partial(Tuner, augmenter=Attack(), reactivator=Mask()), None),
     # and over labels and bias term
-    "no teacher, augmented": (partial(Tuner, augmenter=Attack(), **LABELS), False),
-    "no teacher, masked": (partial(Tuner, reactivator=Mask(), **LABELS), False),
+    "no teacher, augmented": (partial(Tuner, augmenter=Attack(), **LABELS), None),
+    "no teacher, masked": (partial(Tuner, reactivator=Mask(), **LABELS), None),
     # the paper as printed
-    "paper: proposed": (Tuner.paper, False),
-    "paper: joint": (partial(Tuner.paper, variant="joint"), False),
-    "paper: unif": (partial(Tuner.paper, variant="unif"), False),
-    "paper: ind": (partial(Tuner.paper, variant="ind"), False),
+    "paper: proposed": (Tuner.paper, None),
+    "paper: joint": (partial(Tuner.paper, variant="joint"), None),
+    "paper: unif": (partial(Tuner.paper, variant="unif"), None),
+    "paper: ind": (partial(Tuner.paper, variant="ind"), None),
 }
 MAIN = [
     "default",
@@ -103,7 +104,7 @@ def run_split(data, sensitive, seed, jobs, args):
         splits[1] = flip_labels(splits[1], args.noise, seed)
     rows = []
     for setting, variant in jobs:
-        make, with_training_rows = VARIANTS[variant]
+        make, training_rows = VARIANTS[variant]
         tuner = make(
             net, constraint=SETTINGS[setting][2], tolerance=TOLERANCE, random_state=seed
         )
@@ -113,7 +114,7 @@ def run_split(data, sensitive, seed, jobs, args):
                 tuner,
                 splits,
                 seed,
-                with_training_rows=with_training_rows,
+                training_rows=training_rows,
                 net_seconds=net_seconds,
             )
         rows.append({"setting": setting, "variant": variant, **key(args), **asdict(run)})

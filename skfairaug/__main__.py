@@ -50,9 +50,9 @@ def build_parser():
     table.add_argument("--caution", type=float, help="standard errors allowed for")
     table.add_argument("--validation-rows", type=int, help="cut the validation set")
     table.add_argument(
-        "--with-training-rows",
-        action="store_true",
-        help="fine-tune on training rows too; they never choose epoch or threshold",
+        "--training-rows",
+        choices=["train", "choose"],
+        help="fine-tune on training rows too; 'choose': they also choose the threshold",
     )
     table.add_argument("--cache-dir", help="keep trained networks here")
     table.add_argument("--n-jobs", type=int, default=1)
@@ -85,7 +85,7 @@ def run(args, console):
         "tolerance": args.tolerance,
         "data_home": args.data_home,
         "validation_rows": args.validation_rows,
-        "with_training_rows": args.with_training_rows,
+        "training_rows": args.training_rows,
         "cache_dir": args.cache_dir,
     }
     if args.caution is not None:

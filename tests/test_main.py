@@ -47,8 +47,23 @@ def test_run_prints_a_table_and_writes_files(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("COLUMNS", "120")
     files = {"--csv": tmp_path / "runs.csv", "--json": tmp_path / "runs.json"}
     status = cli.main(
-        "run --data adult --sensitive sex --constraint average_odds --tolerance 0.05 "
-        "--seeds 2,9 --data-home here --n-jobs 2".split()
+        [
+            "run",
+            "--data",
+            "adult",
+            "--sensitive",
+            "sex",
+            "--constraint",
+            "average_odds",
+            "--tolerance",
+            "0.05",
+            "--seeds",
+            "2,9",
+            "--data-home",
+            "here",
+            "--n-jobs",
+            "2",
+        ]
         + [str(part) for pair in files.items() for part in pair]
     )
     assert status == 0
@@ -66,7 +81,9 @@ def test_run_prints_a_table_and_writes_files(tmp_path, monkeypatch, capsys):
 
 def test_unknown_data_is_refused(capsys):
     with pytest.raises(SystemExit):
-        cli.main("run --data iris --sensitive sex --constraint average_odds".split())
+        cli.main(
+            ["run", "--data", "iris", "--sensitive", "sex", "--constraint", "average_odds"]
+        )
     assert "invalid choice: 'iris'" in capsys.readouterr().err
 
 

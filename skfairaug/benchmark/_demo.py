@@ -48,9 +48,7 @@ class Advance(Callback):
 
 def loan_splits(n_samples, seed):
     """Train, validation and test part of the synthetic loans, and the group names."""
-    loans = make_loans(
-        n_samples, random_state=seed, label_bias=LABEL_BIAS, encode="onehot"
-    )
+    loans = make_loans(n_samples, random_state=seed, label_bias=LABEL_BIAS, encode="onehot")
     y = loans.target.to_numpy()
     sex = loans.sensitive_features
     train, rest = train_test_split(np.arange(len(y)), test_size=0.4, random_state=seed)

@@ -222,7 +222,7 @@ def prepare(data, sensitive, seed, *, data_home=None, validation_rows=None, cach
     return splits, net, seconds
 
 
-def debias(tuner, splits, seed, *, with_training_rows=False, net_seconds=0.0):
+def debias(tuner, splits, seed, *, training_rows=None, net_seconds=0.0):
     """Fit a tuner on validation rows and judge it on test rows, once.
 
     Parameters
@@ -233,8 +233,10 @@ def debias(tuner, splits, seed, *, with_training_rows=False, net_seconds=0.0):
         Train, validation, test.
     seed : int
         To be reported.
-    with_training_rows : bool, default=False
-        Fine-tune on the training rows too; they never choose epoch or threshold.
+    training_rows : {"train", "choose"}, default=None
+        Fine-tune on the training rows too. With "choose" they also choose epoch and
+        threshold, which is sound only where the network does not fit them better than
+        new rows.
     net_seconds : float, default=0.0
         To be reported.
 
@@ -247,11 +249,12 @@ def debias(tuner, splits, seed, *, with_training_rows=False, net_seconds=0.0):
     net, constraint = tuner.estimator, tuner.constraint
     before = judge(best_threshold_predictions(net, validation, test), test, constraint)
     X, y, groups, held_out = validation.X, validation.y, validation.groups, None
-    if with_training_rows:
+    if training_rows is not None:
         X = np.concatenate([X, train.X])
         y = np.concatenate([y, train.y])
         groups = np.concatenate([groups, train.groups])
-        held_out = np.arange(len(y)) < len(validation.y)
+        if training_rows == "train":
+            held_out = np.arange(len(y)) < len(validation.y)
     start = time.perf_counter()
     tuner.fit(X, y, sensitive_features=groups, held_out=held_out)
     seconds = time.perf_counter() - start
@@ -279,7 +282,7 @@ def run_seed(
     *,
     data_home=None,
     validation_rows=None,
-    with_training_rows=False,
+    training_rows=None,
     cache_dir=None,
     **params,
 ):
@@ -297,8 +300,10 @@ def run_seed(
         Folder with the official files.
     validation_rows : int, default=None
         Cut the validation part to so many rows.
-    with_training_rows : bool, default=False
-        Fine-tune on the training rows too; they never choose epoch or threshold.
+    training_rows : {"train", "choose"}, default=None
+        Fine-tune on the training rows too. With "choose" they also choose epoch and
+        threshold, which is sound only where the network does not fit them better than
+        new rows.
     cache_dir : str or path, default=None
         Where trained networks are kept for the next run; None trains anew.
     **params : dict
@@ -320,9 +325,7 @@ def run_seed(
     tuner = FairAugmentFineTuner(
         net, constraint=constraint, tolerance=tolerance, random_state=seed, **params
     )
-    return debias(
-        tuner, splits, seed, with_training_rows=with_training_rows, net_seconds=net_seconds
-    )
+    return debias(tuner, splits, seed, training_rows=training_rows, net_seconds=net_seconds)
 
 
 def run_seeds(seeds, *, n_jobs=None, **setting):

@@ -21,6 +21,10 @@ def split(n=400, seed=0):
     return Split(X, y, groups)
 
 
+def rows_of(part):
+    return part.X, part.y, part.groups
+
+
 @pytest.fixture
 def net():
     train = split()
@@ -53,13 +57,17 @@ def test_training_rows_train_and_do_not_select(net):
     splits = [split(seed=s) for s in range(3)]
     tuner = FairAugmentFineTuner(net, max_epochs=2, tolerance=0.2, random_state=0)
     alone = debias(tuner, splits, 0)
-    together = debias(tuner, splits, 0, with_training_rows=True)
+    together = debias(tuner, splits, 0, training_rows="train")
     assert together.validation_bias != alone.validation_bias
     validation = splits[1]
     expected = bias(
         validation.y, tuner.predict(validation.X), sensitive_features=validation.groups
     )
     assert together.validation_bias == pytest.approx(expected, abs=1e-6)
+    both = Split(*map(np.concatenate, zip(*map(rows_of, splits[1::-1]), strict=True)))
+    chosen = debias(tuner, splits, 0, training_rows="choose")
+    expected = bias(both.y, tuner.predict(both.X), sensitive_features=both.groups)
+    assert chosen.validation_bias == pytest.approx(expected, abs=1e-6)
 
 
 def test_biased_net_is_reproducible_and_better_than_chance():
