@@ -20,7 +20,6 @@ from skfairaug.metrics._threshold import choose_threshold, threshold_curve
 from skfairaug.steps.equalize import distillation_loss, teacher_log_odds
 from skfairaug.steps.penalty import bias_penalty, weighted_cross_entropy
 
-
 #: Expected Phi given up for a smaller bias. The top of the curve is flat, about as wide as
 #: the standard error of a balanced accuracy on ten thousand rows; its middle is safest.
 SLACK = 0.005

@@ -120,10 +120,12 @@ def choose_threshold(curve, *, tolerance, caution=1.0, slack=0.0):
     Among the cut-offs whose estimated bias is smaller than the tolerance, the one with
     the largest expected Phi; ties go to the larger balanced accuracy, then to the
     smaller bias, then to the lower cut-off. With a `slack`, the least biased of those
-    whose expected Phi comes that close to the largest. If there is none, the one with the smallest
-    bias; ties go to the larger balanced accuracy. A curve from :func:`threshold_curve`
-    holds the two constant predictions, unbiased with a balanced accuracy of one half,
-    so whoever calls this checks whether the choice is worth more than that.
+    whose expected Phi comes that close to the largest. If none is inside the
+    tolerance, the one with the smallest bias; ties go to the larger balanced accuracy.
+
+    A curve from :func:`threshold_curve` holds the two constant predictions, unbiased
+    with a balanced accuracy of one half, so whoever calls this checks whether the choice
+    is worth more than that.
 
     Examples
     --------
