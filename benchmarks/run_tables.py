@@ -179,7 +179,7 @@ def summaries(frame):
             {
                 "BA": groups.balanced_accuracy.mean(),
                 "std": groups.balanced_accuracy.std(ddof=0),
-                "mean |bias|": groups["size"].mean(),
+                "mean bias size": groups["size"].mean(),
                 "inside": groups.inside.mean(),
                 "Phi": groups.phi.mean(),
                 "seconds": groups.seconds.median(),
@@ -204,7 +204,8 @@ def report(frame, folder=None):
             name = setting.replace(" ", "-") + (f"-{rows}" if rows else "")
             name += f"-noise{noise:g}" if noise else ""
             before = pd.DataFrame(
-                {"BA": accuracy, "mean |bias|": gap}, index=["biased network, best threshold"]
+                {"BA": accuracy, "mean bias size": gap},
+                index=["biased network, best threshold"],
             )
             out = pd.concat([before, table]).reindex(columns=table.columns)
             out["seeds"] = out.seeds.astype("Int64")

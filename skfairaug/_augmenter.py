@@ -101,7 +101,7 @@ class AdversarialAugmenter(OneToOneFeatureMixin, TransformerMixin, NetHolder):
     ----------
     n_features_in_ : int
         Number of features seen in fit.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of features, where X has names.
     classes_ : ndarray of shape (n_classes,)
         Labels.

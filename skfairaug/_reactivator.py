@@ -100,7 +100,7 @@ class MaskReactivator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, NetHold
         Loss, density, bias and balanced accuracy per epoch.
     n_features_in_ : int
         Number of features seen in fit.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of features, where X has names.
     classes_ : ndarray of shape (n_classes,)
         Labels.

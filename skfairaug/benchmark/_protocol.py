@@ -38,7 +38,7 @@ TRAINING = {
     "adult": {"batch_size": 256, "patience": 10, "floor": 0.0},
     "bank": {"batch_size": 256, "patience": 10, "floor": 0.0},
     "compas": {"batch_size": 64, "patience": 30, "floor": 0.62},
-    "german": {"batch_size": 64, "patience": 30, "floor": 0.0},
+    "german": {"batch_size": 64, "patience": 60, "floor": 0.62},
 }
 
 
