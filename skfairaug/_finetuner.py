@@ -5,7 +5,8 @@ from numbers import Integral, Real
 from sklearn.base import clone
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from skfairaug._augmenter import AdversarialAugmenter, Attacker
+from skfairaug._attacker import Attacker
+from skfairaug._augmenter import AdversarialAugmenter
 from skfairaug._base import BaseIntraProcessor
 from skfairaug._nets import log_probabilities
 from skfairaug._reactivator import MaskReactivator, to_numpy

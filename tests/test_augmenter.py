@@ -8,7 +8,7 @@ from skorch import NeuralNetClassifier
 from torch import nn
 
 from skfairaug import AdversarialAugmenter, FairAugmentFineTuner
-from skfairaug._augmenter import DEFAULT_RADIUS, Attacker
+from skfairaug._attacker import DEFAULT_RADIUS, Attacker
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ LAYERS = {
     "metrics": 1,
     "steps": 2,
     "_task": 2,
+    "_attacker": 2,
     "_base": 2,
     "_finetuner": 3,
     "_augmenter": 3,
@@ -33,6 +34,7 @@ SIDEWAYS = {
     "_nets": {"exceptions", "_validation"},
     "datasets": {"exceptions", "_validation"},
     "_task": {"steps"},
+    "_attacker": {"steps", "_task"},
     "_base": {"steps", "_task"},
     "_finetuner": {"_augmenter", "_reactivator"},
 }
