@@ -180,6 +180,11 @@ class BaseIntraProcessor(ClassifierMixin, MetaEstimatorMixin, NetHolder):
     what it finds to ``task.best``.
     """
 
+    #: Which rows it is made for, see `skfairaug.benchmark.compare`.
+    fits_on = "validation"
+    #: Whether `predict` takes the group.
+    needs_sensitive_features = False
+
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         binary = isinstance(unwrap(self.estimator), NeuralNetBinaryClassifier)

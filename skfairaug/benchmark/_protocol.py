@@ -35,8 +35,8 @@ FETCHERS = {
 #: How each biased network is trained. The small tables plateau near chance unless
 #: training is patient; below `floor` (balanced accuracy) it starts again, twice as so.
 TRAINING = {
-    "adult": {"batch_size": 256, "patience": 10, "floor": 0.0},
-    "bank": {"batch_size": 256, "patience": 10, "floor": 0.0},
+    "adult": {"batch_size": 64, "patience": 10, "floor": 0.0},
+    "bank": {"batch_size": 64, "patience": 10, "floor": 0.0},
     "compas": {"batch_size": 64, "patience": 30, "floor": 0.62},
     "german": {"batch_size": 64, "patience": 60, "floor": 0.62},
 }
@@ -67,6 +67,26 @@ class Run:
     net_seconds: float
 
 
+def split_rows(n_samples, seed):
+    """Indices of 60% training, 20% validation and 20% test rows.
+
+    Parameters
+    ----------
+    n_samples : int
+        Number of rows.
+    seed : int
+        Seed of the split.
+
+    Returns
+    -------
+    parts : tuple of ndarray
+        Indices of the training, validation and test part.
+    """
+    train, rest = train_test_split(np.arange(n_samples), test_size=0.4, random_state=seed)
+    validation, test = train_test_split(rest, test_size=0.5, random_state=seed)
+    return train, validation, test
+
+
 def load_splits(data, sensitive, seed, data_home=None, validation_rows=None):
     """Train, validation and test part (60/20/20), standardised on train.
 
@@ -92,8 +112,7 @@ def load_splits(data, sensitive, seed, data_home=None, validation_rows=None):
     X = bunch.data.to_numpy(dtype=np.float64)
     y = bunch.target.to_numpy()
     groups = encode_groups(bunch.sensitive_features, len(y)).codes
-    train, rest = train_test_split(np.arange(len(y)), test_size=0.4, random_state=seed)
-    validation, test = train_test_split(rest, test_size=0.5, random_state=seed)
+    train, validation, test = split_rows(len(y), seed)
     if validation_rows is not None and validation_rows < len(validation):
         validation, _ = train_test_split(
             validation,

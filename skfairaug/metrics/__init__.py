@@ -10,6 +10,7 @@ from skfairaug.metrics._hard import (
     equalized_odds_difference,
     statistical_parity_difference,
 )
+from skfairaug.metrics._multiple import holm
 from skfairaug.metrics._phi import expected_phi, phi_score
 from skfairaug.metrics._scorers import make_fairness_scorer, phi_scorer
 from skfairaug.metrics._soft import soft_bias
@@ -28,6 +29,7 @@ __all__ = [
     "expected_phi",
     "get_constraint",
     "group_thresholds",
+    "holm",
     "make_fairness_scorer",
     "phi_score",
     "phi_scorer",

@@ -1,0 +1,453 @@
+"""compare: every way to make a classifier fair, on the same splits, judged alike."""
+
+import time
+import warnings
+from contextlib import contextmanager
+from numbers import Integral
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+import torch
+from joblib import Parallel, delayed
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from sklearn.base import BaseEstimator, clone
+from sklearn.frozen import FrozenEstimator
+from sklearn.metrics import accuracy_score, balanced_accuracy_score
+from sklearn.model_selection import check_cv, train_test_split
+from sklearn.utils import _safe_indexing, get_tags
+from sklearn.utils.metadata_routing import get_routing_for_object
+from sklearn.utils.validation import check_consistent_length, has_fit_parameter
+from threadpoolctl import threadpool_limits
+
+from skfairaug._nets import PortableNet, is_fitted_net, isolated_random_state
+from skfairaug._validation import check_tolerance, encode_groups, encode_labels
+from skfairaug.benchmark._fingerprint import fingerprint
+from skfairaug.benchmark._protocol import split_rows
+from skfairaug.metrics._constraints import CONSTRAINTS, get_constraint
+from skfairaug.metrics._hard import bias
+
+#: The measures of a row, each a column with the signed bias.
+MEASURES = tuple(dict.fromkeys(constraint.name for constraint in CONSTRAINTS.values()))
+
+
+class Part(NamedTuple):
+    """Rows of one part of a split."""
+
+    X: Any
+    y: np.ndarray
+    groups: pd.Series
+
+
+class Prepared(NamedTuple):
+    """What the methods of a split share: rows, transformer, and the biased classifier."""
+
+    split: int
+    rows: tuple  # indices of the training, validation and test part
+    preprocessor: Any
+    estimator: Any
+    seconds: float
+
+
+def compare(
+    mitigators,
+    X,
+    y,
+    *,
+    sensitive_features,
+    estimator=None,
+    preprocessor=None,
+    constraint="statistical_parity",
+    tolerance=0.05,
+    cv=10,
+    n_jobs=None,
+    path=None,
+    progress=True,
+):
+    """Fit every mitigator on the same splits and judge it on rows that nobody saw.
+
+    Each split has a training, a validation and a test part. The biased classifier is
+    trained on the first. A mitigator that debiases a fitted classifier (its class says
+    ``fits_on = "validation"``) gets that one and the validation part; any other
+    classifier is fitted on the training part by itself. A mitigator of the first sort
+    that holds a classifier of its own, such as ``ThresholdOnly(LogisticRegression())``,
+    debiases that one, which is then fitted on the training part.
+
+    Parameters
+    ----------
+    mitigators : dict of str to classifier
+        Name -> estimator, never changed. Parameters called `constraint` and
+        `tolerance` are set to those given here, and each `random_state` that is None
+        to the number of the split, nested ones too.
+    X : array-like or DataFrame of shape (n_samples, n_features)
+        Rows.
+    y : array-like of shape (n_samples,)
+        Two classes; the larger label is the favourable one.
+    sensitive_features : array-like of shape (n_samples,) or (n_samples, n_columns)
+        Group of every row.
+    estimator : classifier or callable, default=None
+        The biased classifier. Not fitted: a clone is trained in every split. Fitted:
+        used as it is, and X should be rows it has not seen. A callable
+        ``estimator(X, y, seed)`` returns it fitted. None where every mitigator holds
+        or is one.
+    preprocessor : transformer, default=None
+        A clone is fitted on the training part of every split.
+    constraint : str, default="statistical_parity"
+        Bias measure, see `skfairaug.metrics.CONSTRAINTS`.
+    tolerance : float, default=0.05
+        Bias allowed, in (0, 1].
+    cv : int, list of int or splitter, default=10
+        Number or list of seeds of random splits (60% training, 20% validation, 20%
+        test), or a scikit-learn splitter, a quarter of whose training rows validate.
+    n_jobs : int, default=None
+        Jobs of joblib; ``parallel_config(backend="dask")`` takes them to other
+        machines.
+    path : str or path, default=None
+        CSV file to which each result is appended as it comes. Results that are in it
+        already are not computed again, unless they were errors.
+    progress : bool, default=True
+        Whether to show a progress bar.
+
+    Returns
+    -------
+    results : DataFrame
+        A row per method and split: `balanced_accuracy`, `accuracy`, the signed bias by
+        each measure, `bias` by `constraint`, `phi`, `fit_seconds` (the biased
+        classifier's training not included; it is in `estimator_seconds`),
+        `predict_seconds`, `needs_sensitive_features` (to predict), `warnings` and
+        `error`, the text of what a method failed with.
+
+    Raises
+    ------
+    ValueError
+        If an argument is not as described, before anything is fitted.
+
+    See Also
+    --------
+    summarize : Means, intervals and tests of these results.
+
+    Notes
+    -----
+    Every fit has one thread, so that seconds compare.
+
+    Examples
+    --------
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from skfairaug.benchmark import compare
+    >>> from skfairaug.datasets import make_loans
+    >>> from skfairaug.rivals import ThresholdOnly
+    >>> X, y, sex = make_loans(600, return_X_y=True, random_state=0)
+    >>> results = compare(
+    ...     {"biased": LogisticRegression(), "threshold": ThresholdOnly(LogisticRegression())},
+    ...     X.select_dtypes("number"), y, sensitive_features=sex, cv=2, progress=False)
+    >>> results[["method", "split"]].to_numpy().tolist()
+    [['biased', 0], ['biased', 1], ['threshold', 0], ['threshold', 1]]
+    """
+    check_consistent_length(X, y, sensitive_features)
+    measure = get_constraint(constraint).name
+    check_tolerance(tolerance)
+    codes, classes = encode_labels(y)
+    if len(classes) != 2:
+        raise ValueError(f"y has {len(classes)} classes; compare works on two.")
+    groups = encode_groups(sensitive_features, len(codes))
+    names = pd.Categorical.from_codes(groups.codes, groups.names, ordered=True)
+    data = Part(X, codes, pd.Series(names))
+    _check_mitigators(mitigators, estimator)
+    splits = _make_splits(cv, codes, groups.codes)
+
+    goal = {"constraint": measure, "tolerance": float(tolerance)}
+    setting = fingerprint(data, estimator, preprocessor, goal)
+    jobs = {
+        fingerprint(setting, name, mitigator, *rows): (name, mitigator, split)
+        for name, mitigator in mitigators.items()
+        for split, rows in splits.items()
+    }
+    results = _read(path)
+    done = set(results.get("run", ())) & jobs.keys()
+    todo = {run: job for run, job in jobs.items() if run not in done}
+    needed = {split: splits[split] for _, _, split in todo.values()}
+    parallel = Parallel(n_jobs=n_jobs, return_as="generator_unordered")
+    with _progress_bar(progress, len(needed) + len(todo)) as advance:
+        prepared = {}
+        for one in parallel(
+            delayed(_prepare)(split, rows, data, estimator, preprocessor)
+            for split, rows in needed.items()
+        ):
+            prepared[one.split] = one
+            advance("training the biased classifier")
+        fresh = []
+        for row in parallel(
+            delayed(_run)(run, name, mitigator, prepared[split], data, goal)
+            for run, (name, mitigator, split) in todo.items()
+        ):
+            _append(path, row)
+            fresh.append(row)
+            advance(f"{row['method']}, split {row['split']}")
+    old = results[results["run"].isin(done)] if done else results.iloc[:0]
+    frame = pd.concat([old, _frame(fresh)]) if len(old) else _frame(fresh)
+    return frame.set_index("run").loc[list(jobs)].reset_index()
+
+
+def fits_on_validation(mitigator):
+    """Whether a mitigator debiases a fitted classifier, rather than train itself."""
+    return getattr(mitigator, "fits_on", "train") == "validation"
+
+
+# -- splits and jobs -----------------------------------------------------------------
+
+
+def _check_mitigators(mitigators, estimator):
+    if not isinstance(mitigators, dict) or not mitigators:
+        raise ValueError(
+            f"mitigators must be a dict of name -> classifier; got {mitigators!r}."
+        )
+    for name, mitigator in mitigators.items():
+        if not hasattr(mitigator, "fit") or not hasattr(mitigator, "predict"):
+            raise ValueError(f"mitigator {name!r} has no fit and predict: {mitigator!r}.")
+        if (
+            estimator is None
+            and fits_on_validation(mitigator)
+            and getattr(mitigator, "estimator", None) is None
+        ):
+            raise ValueError(
+                f"mitigator {name!r} debiases a fitted classifier: give compare the biased "
+                "one (estimator=...), or the mitigator its own."
+            )
+
+
+def _make_splits(cv, y, groups):
+    """Number of the split -> indices of its training, validation and test part."""
+    if isinstance(cv, Integral) and not isinstance(cv, bool):
+        if cv < 1:
+            raise ValueError(f"cv must be at least 1; got {cv}.")
+        cv = list(range(cv))
+    if isinstance(cv, list | tuple | range) and all(isinstance(i, Integral) for i in cv):
+        if not len(cv) or len(set(cv)) < len(cv) or min(cv) < 0:
+            raise ValueError(f"cv must list distinct seeds, 0 or larger; got {list(cv)}.")
+        return {int(seed): split_rows(len(y), int(seed)) for seed in cv}
+    splits = {}
+    cells = y * (groups.max() + 1) + groups
+    for i, (rest, test) in enumerate(check_cv(cv).split(np.zeros(len(y)), y)):
+        train, validation = train_test_split(
+            rest, test_size=0.25, random_state=i, stratify=cells[rest]
+        )
+        splits[i] = train, validation, test
+    return splits
+
+
+def _prepare(split, rows, data, estimator, preprocessor):
+    """Fit the transformer and the biased classifier of a split."""
+    train = rows[0]
+    if preprocessor is not None:
+        preprocessor = clone(preprocessor)
+        preprocessor.fit(_safe_indexing(data.X, train), data.y[train])
+    X = _take(data, train, preprocessor).X
+    start = time.perf_counter()
+    with _one_thread(), isolated_random_state(split):
+        if isinstance(estimator, BaseEstimator):
+            if not _is_fitted(estimator):
+                estimator = _seeded(clone(estimator), split).fit(X, data.y[train])
+        elif estimator is not None:
+            estimator = estimator(X, data.y[train], split)
+    seconds = time.perf_counter() - start
+    if is_fitted_net(estimator):
+        estimator = PortableNet(estimator)  # crosses to other processes whatever its class
+    return Prepared(split, rows, preprocessor, estimator, seconds)
+
+
+def _run(run, name, mitigator, prepared, data, goal):
+    """Fit one mitigator on one split and judge it: a row of the results."""
+    train, validation, test = (
+        _take(data, rows, prepared.preprocessor) for rows in prepared.rows
+    )
+    row = dict.fromkeys(_COLUMNS) | {
+        "run": run,
+        "method": name,
+        "split": prepared.split,
+        **goal,
+        "n_fit": len(train.y) + len(validation.y),
+        "n_test": len(test.y),
+        "estimator_seconds": prepared.seconds,
+        "needs_sensitive_features": bool(getattr(mitigator, "needs_sensitive_features", False)),
+        "warnings": "",
+        "error": "",
+    }
+    with (
+        _one_thread(),
+        isolated_random_state(prepared.split),
+        warnings.catch_warnings(record=True) as caught,
+    ):
+        warnings.simplefilter("always")
+        try:
+            model = _configured(mitigator, prepared, train, goal)
+            part = validation if fits_on_validation(model) else train
+            row |= _fit_and_judge(model, part, test, goal)
+        except Exception as error:  # noqa: BLE001  is told in the row; the others go on
+            row["error"] = f"{type(error).__name__}: {error}"
+    told = dict.fromkeys(f"{w.category.__name__}: {w.message}" for w in caught)
+    row["warnings"] = "; ".join(told)
+    return row
+
+
+def _fit_and_judge(model, part, test, goal):
+    start = time.perf_counter()
+    _fit(model, part)
+    fitted = time.perf_counter()
+    needed = {}
+    if getattr(model, "needs_sensitive_features", False):
+        needed["sensitive_features"] = test.groups
+    y_pred = model.predict(test.X, **needed)
+    predicted = time.perf_counter()
+    gaps = {
+        name: bias(test.y, y_pred, sensitive_features=test.groups, constraint=name)
+        for name in MEASURES
+    }
+    accuracy = balanced_accuracy_score(test.y, y_pred)
+    gap = gaps[goal["constraint"]]
+    return {
+        "balanced_accuracy": accuracy,
+        "accuracy": accuracy_score(test.y, y_pred),
+        **gaps,
+        "bias": gap,
+        "phi": accuracy if abs(gap) < goal["tolerance"] else 0.0,
+        "fit_seconds": fitted - start,
+        "predict_seconds": predicted - fitted,
+    }
+
+
+def _configured(mitigator, prepared, train, goal):
+    """A clone with the split's seed, the goal, and the classifier it is to debias."""
+    model = _seeded(clone(mitigator), prepared.split, goal)
+    if not fits_on_validation(model):
+        return model
+    own = model.estimator
+    if own is None:
+        biased = prepared.estimator
+        model.estimator = biased.restore() if isinstance(biased, PortableNet) else biased
+    elif not _is_fitted(own):
+        own = _seeded(clone(own), prepared.split, goal)
+        _fit(own, train)
+        model.estimator = own
+    if not is_fitted_net(model.estimator):
+        model.estimator = FrozenEstimator(model.estimator)
+    return model
+
+
+def _seeded(model, seed, goal=None):
+    """Set the random states that are None, and parameters named in `goal`, nested too."""
+    changes = {}
+    for name, value in model.get_params(deep=True).items():
+        last = name.rsplit("__", 1)[-1]
+        if last == "random_state" and value is None:
+            changes[name] = seed
+        elif goal and last in goal:
+            changes[name] = goal[last]
+    return model.set_params(**changes)
+
+
+def _fit(model, part):
+    params = {}
+    if _takes_groups(model):
+        params["sensitive_features"] = part.groups
+    return model.fit(part.X, part.y, **params)
+
+
+def _takes_groups(model):
+    if has_fit_parameter(model, "sensitive_features"):
+        return True
+    return bool(get_routing_for_object(model).consumes("fit", {"sensitive_features"}))
+
+
+def _is_fitted(model):
+    """Whether a classifier that we got was fitted by the caller."""
+    if isinstance(model, FrozenEstimator) or is_fitted_net(model):
+        return True
+    return get_tags(model).requires_fit and hasattr(model, "classes_")
+
+
+def _take(data, rows, preprocessor):
+    """Rows of a part, transformed; floating arrays in the precision that nets want."""
+    X = _safe_indexing(data.X, rows)
+    if preprocessor is not None:
+        X = preprocessor.transform(X)
+    if isinstance(X, np.ndarray) and X.dtype == np.float64:
+        X = X.astype(np.float32)
+    return Part(X, data.y[rows], data.groups.iloc[rows].reset_index(drop=True))
+
+
+@contextmanager
+def _one_thread():
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with threadpool_limits(1):
+            yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+# -- results -------------------------------------------------------------------------
+
+_TEXTS = ("run", "method", "constraint", "warnings", "error")
+_COLUMNS = (
+    "run",
+    "method",
+    "split",
+    "constraint",
+    "tolerance",
+    "balanced_accuracy",
+    "accuracy",
+    *MEASURES,
+    "bias",
+    "phi",
+    "fit_seconds",
+    "predict_seconds",
+    "estimator_seconds",
+    "needs_sensitive_features",
+    "n_fit",
+    "n_test",
+    "warnings",
+    "error",
+)
+
+
+def _frame(rows):
+    frame = pd.DataFrame(rows, columns=list(_COLUMNS))
+    numbers = [name for name in _COLUMNS if frame[name].isna().any()]
+    return frame.astype(dict.fromkeys(numbers, float))
+
+
+def _read(path):
+    """Results of earlier calls, those that failed left out."""
+    if path is None or not Path(path).exists():
+        return pd.DataFrame(columns=list(_COLUMNS))
+    frame = pd.read_csv(
+        path,
+        dtype=dict.fromkeys(_TEXTS, str),
+        keep_default_na=False,
+        na_values={name: [""] for name in _COLUMNS if name not in _TEXTS},
+    )
+    if tuple(frame.columns) != _COLUMNS:
+        raise ValueError(f"{path} is not a file of results: its columns are {list(frame)}.")
+    return frame[frame["error"] == ""].drop_duplicates("run", keep="last")
+
+
+def _append(path, row):
+    if path is not None:
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        header = not Path(path).exists()
+        _frame([row]).to_csv(path, mode="a", header=header, index=False)
+
+
+@contextmanager
+def _progress_bar(shown, total):
+    """Yield a function that advances the bar and says what was just done."""
+    columns = BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
+    with Progress(*columns, TextColumn("{task.description}"), disable=not shown) as progress:
+        bar = progress.add_task("", total=total)
+
+        def advance(what):
+            progress.update(bar, advance=1, description=what)
+
+        yield advance

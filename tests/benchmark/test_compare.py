@@ -1,0 +1,240 @@
+"""compare: same splits, nothing lost, nothing stops."""
+
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from joblib import parallel_config
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import accuracy_score, balanced_accuracy_score
+from sklearn.model_selection import StratifiedKFold
+from sklearn.preprocessing import StandardScaler
+
+from skfairaug import FairAugmentFineTuner
+from skfairaug.benchmark import compare, split_rows
+from skfairaug.benchmark._compare import MEASURES
+from skfairaug.metrics import bias
+
+
+class Fails(ClassifierMixin, BaseEstimator):
+    """A rival that cannot."""
+
+    def fit(self, X, y):
+        raise ArithmeticError("no such luck")
+
+    def predict(self, X):
+        raise NotImplementedError
+
+
+class NeedsGroup(ClassifierMixin, BaseEstimator):
+    """Predicts the group, as far as it is told, and warns."""
+
+    needs_sensitive_features = True
+
+    def fit(self, X, y, *, sensitive_features):
+        warnings.warn("cheats", UserWarning, stacklevel=1)
+        self.classes_ = np.unique(y)
+        return self
+
+    def predict(self, X, *, sensitive_features):
+        return np.asarray(sensitive_features == "m", dtype=int)
+
+
+class CountsRows(ClassifierMixin, BaseEstimator):
+    """Remembers, outside itself, how many rows it was fitted on."""
+
+    seen: list = []
+
+    def __init__(self, estimator=None, random_state=None, tolerance=1.0):
+        self.estimator = estimator
+        self.random_state = random_state
+        self.tolerance = tolerance
+
+    def fit(self, X, y):
+        CountsRows.seen.append((len(X), self.random_state, self.tolerance, self.estimator))
+        self.classes_ = np.unique(y)
+        return self
+
+    def predict(self, X):
+        return np.arange(len(X)) % 2
+
+
+class CountsValidation(CountsRows):
+    fits_on = "validation"
+
+
+@pytest.fixture
+def data(rows):
+    X = pd.DataFrame(rows.X, columns=list("abcd"))
+    groups = pd.Series(np.where(rows.group, "m", "f"))
+    return {"X": X, "y": rows.y, "sensitive_features": groups, "progress": False}
+
+
+@pytest.fixture
+def tuner(quick):
+    return FairAugmentFineTuner(None, **quick)
+
+
+def settle(frame):
+    """Results without what differs from run to run."""
+    return frame.drop(columns=[name for name in frame if name.endswith("seconds")])
+
+
+def test_a_row_says_what_the_test_part_says(data):
+    model = LogisticRegression()
+    frame = compare({"lr": model}, preprocessor=StandardScaler(), cv=[3], **data)
+    train, _, test = split_rows(240, 3)
+    X, y, groups = data["X"], data["y"], data["sensitive_features"]
+    scaler = StandardScaler().fit(X.iloc[train])
+    part = scaler.transform(X).astype(np.float32)
+    y_pred = model.fit(part[train], y[train]).predict(part[test])
+    row = frame.iloc[0]
+    assert row["split"] == 3
+    assert row["balanced_accuracy"] == balanced_accuracy_score(y[test], y_pred)
+    assert row["accuracy"] == accuracy_score(y[test], y_pred)
+    for name in MEASURES:
+        gap = bias(y[test], y_pred, sensitive_features=groups.iloc[test], constraint=name)
+        assert row[name] == gap
+    assert row["bias"] == row["statistical_parity"]
+    assert row["phi"] == (row["balanced_accuracy"] if abs(row["bias"]) < 0.05 else 0)
+    assert (row["n_fit"], row["n_test"]) == (192, 48)
+    assert not row["needs_sensitive_features"]
+    assert row["error"] == row["warnings"] == ""
+
+
+def test_a_failing_rival_is_told_and_stops_nothing(data):
+    frame = compare({"bad": Fails(), "good": LogisticRegression()}, cv=2, **data)
+    frame = frame.set_index(["method", "split"])
+    assert frame.loc[("bad", 0), "error"] == "ArithmeticError: no such luck"
+    assert np.isnan(frame.loc[("bad", 0), "balanced_accuracy"])
+    assert frame.loc["good", "balanced_accuracy"].gt(0.5).all()
+
+
+def test_groups_and_warnings(data):
+    row = compare({"told": NeedsGroup()}, cv=1, **data).iloc[0]
+    assert row["needs_sensitive_features"]
+    assert row["statistical_parity"] == -1.0
+    assert row["warnings"] == "UserWarning: cheats"
+
+
+def test_rows_seed_and_goal_reach_each_rival(data, net):
+    CountsRows.seen.clear()
+    rivals = {"train": CountsRows(), "validation": CountsValidation()}
+    own = {"own": CountsValidation(LogisticRegression(C=7.0))}
+    compare(rivals | own, estimator=net, cv=[5], tolerance=0.2, **data)
+    (n_train, seed, tolerance, _), (n_val, _, _, biased), (_, _, _, inner) = CountsRows.seen
+    assert (n_train, seed, tolerance, n_val) == (144, 5, 0.2, 48)
+    weights = biased.module_.state_dict()
+    assert all(torch.equal(weights[k], v) for k, v in net.module_.state_dict().items())
+    assert inner.estimator.C == 7.0
+    assert inner.estimator.coef_.shape == (1, 4)
+    assert rivals["validation"].estimator is None  # the caller's own is as before
+    assert not hasattr(own["own"].estimator, "coef_")
+
+
+def test_an_unfitted_net_is_trained_on_the_training_part(data, unfitted_net, tuner):
+    data["X"] = data["X"].to_numpy()
+    frame = compare({"tuned": tuner}, estimator=unfitted_net, cv=2, **data)
+    assert frame["error"].tolist() == ["", ""]
+    assert frame["estimator_seconds"].gt(0).all()
+    assert not hasattr(unfitted_net, "module_")
+    again = compare({"tuned": tuner}, estimator=unfitted_net, cv=2, **data)
+    pd.testing.assert_frame_equal(settle(frame), settle(again))
+
+
+def test_a_callable_trains_the_biased_classifier(data):
+    def train(X, y, seed):
+        assert len(X) == len(y) == 144
+        return LogisticRegression(C=1 + seed).fit(X, y)
+
+    CountsRows.seen.clear()
+    compare({"post": CountsValidation()}, estimator=train, cv=[4], **data)
+    assert CountsRows.seen[0][-1].C == 5
+
+
+def test_folds_of_a_splitter(data):
+    folds = StratifiedKFold(3)
+    frame = compare({"lr": LogisticRegression()}, cv=folds, **data)
+    assert frame["split"].tolist() == [0, 1, 2]
+    assert frame["n_test"].tolist() == [80, 80, 80]
+
+
+def test_a_second_call_resumes(data, tmp_path):
+    path = tmp_path / "runs.csv"
+    CountsRows.seen.clear()
+    models = {"counted": CountsRows(), "bad": Fails()}
+    first = compare(models, cv=2, path=path, **data)
+    assert len(CountsRows.seen) == 2
+    models["more"] = LogisticRegression()
+    second = compare(models, cv=3, path=path, **data)
+    assert len(CountsRows.seen) == 3  # one new split; what failed is tried again
+    assert len(pd.read_csv(path)) == 4 + 1 + 3 + 3
+    assert second["method"].tolist() == ["counted"] * 3 + ["bad"] * 3 + ["more"] * 3
+    old = second[second["run"].isin(first["run"])].reset_index(drop=True)
+    pd.testing.assert_frame_equal(settle(old), settle(first), check_dtype=False)
+    compare({"counted": CountsRows()}, cv=2, path=path, **(data | {"tolerance": 0.2}))
+    assert len(CountsRows.seen) == 5  # another goal is another run
+
+
+def test_a_foreign_file_is_not_appended_to(data, tmp_path):
+    path = tmp_path / "notes.csv"
+    path.write_text("a,b\n1,2\n")
+    with pytest.raises(ValueError, match=r"notes.csv is not a file of results.*'a', 'b'"):
+        compare({"lr": LogisticRegression()}, path=path, **data)
+    assert path.read_text() == "a,b\n1,2\n"
+
+
+def test_jobs_do_not_change_results(data, net, tuner):
+    data["X"] = data["X"].to_numpy()
+    data["tolerance"] = 0.5
+    alone = compare({"tuned": tuner}, estimator=net, cv=2, **data)
+    side_by_side = compare({"tuned": tuner}, estimator=net, cv=2, n_jobs=2, **data)
+    pd.testing.assert_frame_equal(settle(alone), settle(side_by_side))
+    assert alone.loc[0, "balanced_accuracy"] != alone.loc[1, "balanced_accuracy"]
+
+
+def test_global_state_is_as_before(data, net, tuner):
+    data["X"] = data["X"].to_numpy()
+    before = torch.get_rng_state(), np.random.get_state()[1].copy(), torch.get_num_threads()
+    compare({"tuned": tuner}, estimator=net, cv=1, **data)
+    assert torch.equal(torch.get_rng_state(), before[0])
+    np.testing.assert_array_equal(np.random.get_state()[1], before[1])
+    assert torch.get_num_threads() == before[2]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"mitigators": {}}, r"must be a dict of name -> classifier; got \{\}"),
+        ({"mitigators": {"x": StandardScaler()}}, "'x' has no fit and predict"),
+        ({"mitigators": {"x": CountsValidation()}}, "'x' debiases a fitted classifier"),
+        ({"cv": 0}, "cv must be at least 1; got 0"),
+        ({"cv": [1, 1]}, r"distinct seeds, 0 or larger; got \[1, 1\]"),
+        ({"constraint": "luck"}, "Unknown constraint 'luck'"),
+        ({"tolerance": 2}, "tolerance"),
+        ({"y": np.arange(240) % 3}, "3 classes; compare works on two"),
+        ({"sensitive_features": ["f"] * 240}, "one group"),
+        ({"sensitive_features": ["f", "m"]}, "inconsistent numbers of samples"),
+    ],
+)
+def test_bad_input(data, changes, message):
+    arguments = {"mitigators": {"lr": LogisticRegression()}} | data | changes
+    with pytest.raises(ValueError, match=message):
+        compare(**arguments)
+
+
+def test_other_processes_through_dask(data, net, tuner):
+    distributed = pytest.importorskip("distributed")
+    data["X"] = data["X"].to_numpy()
+    arguments = {"mitigators": {"tuned": tuner}, "estimator": net, "cv": 2} | data
+    here = compare(**arguments)
+    with (
+        distributed.LocalCluster(2, threads_per_worker=1, dashboard_address=None) as cluster,
+        distributed.Client(cluster),
+        parallel_config(backend="dask"),
+    ):
+        there = compare(**arguments)
+    pd.testing.assert_frame_equal(settle(here), settle(there))
