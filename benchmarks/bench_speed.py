@@ -22,7 +22,7 @@ from skorch import NeuralNetClassifier
 from threadpoolctl import threadpool_limits
 
 from skfairaug import FairAugmentFineTuner
-from skfairaug.benchmark import prepare
+from skfairaug.benchmark._protocol import prepare
 from skfairaug.modules import TabularMLP
 
 

@@ -19,7 +19,7 @@ import pandas as pd
 from joblib import Parallel, delayed
 
 from skfairaug import AdversarialAugmenter, FairAugmentFineTuner, MaskReactivator
-from skfairaug.benchmark import debias, prepare
+from skfairaug.benchmark._protocol import debias, prepare
 from skfairaug.exceptions import FairnessNotReachedWarning
 
 TOLERANCE = 0.05

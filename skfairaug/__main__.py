@@ -12,7 +12,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from skfairaug.benchmark._demo import run_demo
+from skfairaug.benchmark._paper import TABLES
 from skfairaug.benchmark._protocol import FETCHERS, run_seeds, summary
+from skfairaug.benchmark._tables import run_setting, write
 from skfairaug.metrics._constraints import CONSTRAINTS
 
 
@@ -23,8 +25,10 @@ def main(argv=None):
     torch.set_num_threads(1)  # layers this small lose time to threads
     if args.command == "demo":
         run_demo(console, picture=args.picture, seed=args.seed, n_samples=args.n_samples)
-        return 0
-    run(args, console)
+    elif args.command == "tables":
+        run_tables(args, console)
+    else:
+        run(args, console)
     return 0
 
 
@@ -58,6 +62,16 @@ def build_parser():
     table.add_argument("--n-jobs", type=int, default=1)
     table.add_argument("--csv", help="write a row per seed")
     table.add_argument("--json", help="write a list of runs")
+
+    tables = commands.add_parser("tables", help="run the paper's tables, rivals included")
+    tables.add_argument("--table", choices=[*TABLES, "all"], required=True)
+    tables.add_argument("--seeds", type=parse_seeds, default=list(range(10)), metavar="N|A,B")
+    tables.add_argument("--tolerance", type=float, default=0.05)
+    tables.add_argument("--methods", help="rows to run, by name, separated by semicolons")
+    tables.add_argument("--data-home", help="folder that holds the official files")
+    tables.add_argument("--out", default="tables", help="folder of results; resumes")
+    tables.add_argument("--cache-dir", help="trained networks; default: a folder in --out")
+    tables.add_argument("--n-jobs", type=int, default=1)
     return parser
 
 
@@ -134,6 +148,43 @@ def runs_table(title, runs, tolerance):
     )
     table.caption = f"inside the bound: {means['inside']:.0%} of {len(runs)} seeds (test rows)"
     return table
+
+
+def run_tables(args, console):
+    """Run the settings of a table, show and write each."""
+    names = list(TABLES) if args.table == "all" else [args.table]
+    rows = args.methods and [name.strip() for name in args.methods.split(";")]
+    for setting in (one for name in names for one in TABLES[name]):
+        console.rule(setting.title)
+        results = run_setting(
+            setting,
+            args.seeds,
+            tolerance=args.tolerance,
+            data_home=args.data_home,
+            rows=rows,
+            n_jobs=args.n_jobs,
+            folder=args.out,
+            cache_dir=args.cache_dir or Path(args.out) / "networks",
+        )
+        table = write(setting, results, args.out)
+        console.print(frame_table(setting.title, table.reset_index()))
+    console.print(f"CSV, Markdown and figures are in {args.out}")
+
+
+def frame_table(title, frame):
+    """A DataFrame as a table on screen."""
+    table = Table(title=title)
+    for name in frame:
+        table.add_column(name, justify="left" if frame[name].dtype == object else "right")
+    for row in frame.itertuples(index=False):
+        table.add_row(*(_cell(value) for value in row))
+    return table
+
+
+def _cell(value):
+    if isinstance(value, float):
+        return "" if value != value else f"{value:.3f}"
+    return str(value)
 
 
 if __name__ == "__main__":

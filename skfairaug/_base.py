@@ -1,6 +1,7 @@
 """BaseIntraProcessor: validate, copy the net, debias it, choose a threshold, predict."""
 
 import warnings
+from numbers import Real
 from typing import NamedTuple
 
 import numpy as np
@@ -8,6 +9,7 @@ import torch
 from scipy.special import expit, softmax
 from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, _fit_context
 from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted, validate_data
 from skorch import NeuralNetBinaryClassifier
 
@@ -185,6 +187,17 @@ class BaseIntraProcessor(ClassifierMixin, MetaEstimatorMixin, NetHolder):
     #: Whether `predict` takes the group.
     needs_sensitive_features = False
 
+    #: Parameters that every subclass has.
+    _parameter_constraints: dict = {
+        "estimator": "no_validation",
+        "sensitive_columns": "no_validation",
+        "constraint": [str],
+        "tolerance": "no_validation",
+        "caution": [Interval(Real, 0, None, closed="left")],
+        "debias_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "random_state": ["random_state"],
+    }
+
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         binary = isinstance(unwrap(self.estimator), NeuralNetBinaryClassifier)
@@ -246,6 +259,9 @@ class BaseIntraProcessor(ClassifierMixin, MetaEstimatorMixin, NetHolder):
         own, _ = split_cells(rows.cells[select], 1 - self.validation_fraction, seed)
         train = np.sort(np.concatenate([select[own], np.flatnonzero(~held_out)]))
         return self._make_task(net, rows, train, select, seed)
+
+    def _goal(self):
+        return Goal(get_constraint(self.constraint), self.tolerance, caution=self.caution)
 
     def _debias(self, task):
         raise NotImplementedError

@@ -8,10 +8,8 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from skfairaug._attacker import Attacker
 from skfairaug._augmenter import AdversarialAugmenter
 from skfairaug._base import BaseIntraProcessor
-from skfairaug._nets import log_probabilities
 from skfairaug._reactivator import MaskReactivator, to_numpy
-from skfairaug._task import Goal
-from skfairaug._training import Trainer
+from skfairaug._task import Goal, fine_tune
 from skfairaug.metrics._constraints import get_constraint
 from skfairaug.steps.mask import density
 
@@ -183,14 +181,10 @@ class FairAugmentFineTuner(BaseIntraProcessor):
     """
 
     _parameter_constraints: dict = {
-        "estimator": "no_validation",
+        **BaseIntraProcessor._parameter_constraints,
         "augmenter": [AdversarialAugmenter, StrOptions({PASS}), None],
         "reactivator": [MaskReactivator, StrOptions({PASS}), None],
         "joint": ["boolean"],
-        "sensitive_columns": "no_validation",
-        "constraint": [str],
-        "tolerance": "no_validation",
-        "caution": [Interval(Real, 0, None, closed="left")],
         "distillation": [Interval(Real, 0, 1, closed="both")],
         "train_mode": ["boolean"],
         "penalty": [Interval(Real, 0, None, closed="left"), None],
@@ -200,9 +194,7 @@ class FairAugmentFineTuner(BaseIntraProcessor):
         "lr": [Interval(Real, 0, None, closed="neither")],
         "batch_size": [Interval(Integral, 2, None, closed="left")],
         "validation_fraction": [Interval(Real, 0, 1, closed="left")],
-        "debias_fraction": [Interval(Real, 0, 1, closed="neither")],
         "layer": [str, None],
-        "random_state": ["random_state"],
     }
 
     def __init__(
@@ -345,38 +337,17 @@ class FairAugmentFineTuner(BaseIntraProcessor):
             task.best.offer_net()
         if finished and self.max_epochs:
             # Step 3: fine-tune everything.
-            self._fine_tune(task, batches)
+            fine_tune(
+                task,
+                lambda epoch: batches(self.steps_per_epoch, self.batch_size),
+                task.loss,
+                lr=self.lr,
+                max_epochs=self.max_epochs,
+                steps_per_epoch=self.steps_per_epoch,
+                train_mode=self.train_mode,
+            )
         if masks is not None:
             self.mask_ = to_numpy(masks)
             self.density_ = float(density(masks))
         if attacker is not None:
             self.attack_probabilities_ = attacker.probabilities.cpu().numpy()
-
-    def _fine_tune(self, task, batches):
-        net = task.net
-        trainer = Trainer(
-            net,
-            task.X,
-            task.y,
-            lr=self.lr,
-            max_epochs=self.max_epochs,
-            steps_per_epoch=self.steps_per_epoch,
-            train_mode=self.train_mode,
-        )
-
-        def make_epoch(epoch):
-            for batch in batches(self.steps_per_epoch, self.batch_size):
-
-                def loss(output, batch=batch):
-                    return task.loss(log_probabilities(net, output), batch)
-
-                yield batch.X, task.y[batch.rows], loss
-
-        def judge(log_proba):
-            verdict = task.best.offer(log_proba, net.module_.state_dict)
-            net.history.record("phase", "fine-tune")
-            net.history.record("bias", verdict.bias)
-            net.history.record("balanced_accuracy", verdict.balanced_accuracy)
-            net.history.record("expected_phi", verdict.objective)
-
-        trainer.run(make_epoch, judge, task.select)

@@ -228,6 +228,23 @@ def find_head(net, X, layer=None):
     return executed[-1]
 
 
+def weight_layers(module):
+    """Linear and convolutional layers with a trainable weight of their own, in order."""
+    kinds = (torch.nn.Linear, torch.nn.modules.conv._ConvNd)
+    layers = [part for part in module.modules() if isinstance(part, kinds)]
+    weights = [part._parameters.get("weight") for part in layers]
+    layers = [
+        layer
+        for layer, weight in zip(layers, weights, strict=True)
+        if weight is not None and weight.requires_grad
+    ]
+    if not layers:
+        raise ValueError(
+            "the net has no linear or convolutional layer with a trainable weight of its own."
+        )
+    return layers
+
+
 class Encoder:
     """The net up to its head: ``encoder(X)`` is the representation f'(X).
 

@@ -10,7 +10,7 @@ import torch
 from scipy.special import expit
 
 from skfairaug._nets import log_probabilities, predict_log_proba
-from skfairaug._training import CellSampler
+from skfairaug._training import CellSampler, Trainer
 from skfairaug.metrics._cells import cell_counts, cell_rates
 from skfairaug.metrics._constraints import Constraint
 from skfairaug.metrics._group_thresholds import group_thresholds
@@ -156,6 +156,19 @@ class Task:
             )
         return loss
 
+    def offer_net(self, phase):
+        """Judge the net as it stands, and give it a row of its own in the history.
+
+        Returns its class log-probabilities of the selection rows, and the verdict.
+        """
+        net = self.net
+        log_proba = predict_log_proba(net, self.X[self.select])
+        verdict = self.best.offer(log_proba, net.module_.state_dict)
+        net.history.new_epoch()
+        net.history.record("epoch", len(net.history))
+        record(net.history, verdict, phase)
+        return log_proba, verdict
+
     def predict_proba(self, X):
         """Class probabilities, differentiable in the weights and in X."""
         return log_probabilities(self.net, self.net.infer(X)).exp()
@@ -243,3 +256,52 @@ class Best:
     def restore(self):
         """Load the best weights into the task's net."""
         self.task.net.module_.load_state_dict(self.state)
+
+
+def fine_tune(task, make_epoch, loss, *, done=None, **training):
+    """Train the task's net, which is a candidate for the best after every epoch.
+
+    Parameters
+    ----------
+    task : Task
+        Its net is changed.
+    make_epoch : callable
+        ``make_epoch(epoch)`` yields the batches of an epoch.
+    loss : callable
+        ``loss(log_proba, batch)`` is the scalar to minimise.
+    done : callable, default=None
+        ``done(log_proba, verdict)`` says after each epoch whether it was the last; it
+        receives the class log-probabilities of the selection rows.
+    **training : dict
+        Parameters of :class:`~skfairaug._training.Trainer`.
+
+    Returns
+    -------
+    finished : bool
+        False where Ctrl-C ended the training.
+    """
+    net = task.net
+    trainer = Trainer(net, task.X, task.y, **training)
+
+    def steps(epoch):
+        for batch in make_epoch(epoch):
+
+            def loss_of(output, batch=batch):
+                return loss(log_probabilities(net, output), batch)
+
+            yield batch.X, task.y[batch.rows], loss_of
+
+    def judge(log_proba):
+        verdict = task.best.offer(log_proba, net.module_.state_dict)
+        record(net.history, verdict, "fine-tune")
+        return done is not None and done(log_proba, verdict)
+
+    return trainer.run(steps, judge, task.select)
+
+
+def record(history, verdict, phase):
+    """Add a verdict to the last row of a skorch history."""
+    history.record("phase", phase)
+    history.record("bias", verdict.bias)
+    history.record("balanced_accuracy", verdict.balanced_accuracy)
+    history.record("expected_phi", verdict.objective)

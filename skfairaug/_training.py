@@ -96,9 +96,13 @@ class Trainer:
         Length of the training.
     train_mode : bool
         Whether dropout and BatchNorm behave as in training.
+    one_cycle : bool, default=True
+        False keeps the learning rate at its peak.
     """
 
-    def __init__(self, net, X, y, *, lr, max_epochs, steps_per_epoch, train_mode):
+    def __init__(
+        self, net, X, y, *, lr, max_epochs, steps_per_epoch, train_mode, one_cycle=True
+    ):
         self.net = net
         self.X = X
         self.y = y
@@ -107,9 +111,11 @@ class Trainer:
         self.train_mode = train_mode
         # One fused kernel instead of one per parameter and operation.
         net.optimizer_ = torch.optim.Adam(net.module_.parameters(), lr=lr, fused=True)
-        self.schedule = torch.optim.lr_scheduler.OneCycleLR(
-            net.optimizer_, max_lr=lr, total_steps=max_epochs * steps_per_epoch + 1
-        )
+        self.schedule = None
+        if one_cycle:
+            self.schedule = torch.optim.lr_scheduler.OneCycleLR(
+                net.optimizer_, max_lr=lr, total_steps=max_epochs * steps_per_epoch + 1
+            )
 
     def run(self, make_epoch, on_epoch_end, selection_rows):
         """Train; return False where Ctrl-C ended it.
@@ -121,7 +127,7 @@ class Trainer:
             loss function maps the module's output to a scalar tensor.
         on_epoch_end : callable
             ``on_epoch_end(log_proba)`` receives the class log-probabilities of the
-            selection rows after each epoch.
+            selection rows after each epoch; if it returns True, that was the last.
         selection_rows : LongTensor
             Rows that are evaluated after each epoch.
         """
@@ -148,8 +154,10 @@ class Trainer:
                 self._train_epoch(make_epoch(epoch), epoch)
                 log_proba = evaluate(net, X_valid, y_valid)
                 check_finite([log_proba.max().item()], epoch)
-                on_epoch_end(log_proba)
+                done = on_epoch_end(log_proba)
                 net.notify("on_epoch_end", **datasets)
+                if done:
+                    break
             return True
         except KeyboardInterrupt:
             return False
@@ -164,7 +172,8 @@ class Trainer:
             net.notify("on_batch_begin", batch=batch, training=True)
             with own_loss(net, loss, self.train_mode):
                 step = net.train_step(batch)
-            self.schedule.step()
+            if self.schedule is not None:
+                self.schedule.step()
             losses.append(step["loss"].detach())
             sizes.append(len(X))
             net.notify("on_batch_end", batch=batch, training=True, **step)

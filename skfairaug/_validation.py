@@ -29,7 +29,7 @@ class Groups:
     names: tuple[str, ...]
 
 
-def encode_groups(sensitive_features, n_samples=None, *, max_groups=100):
+def encode_groups(sensitive_features, n_samples=None, *, min_groups=2, max_groups=100):
     """Number the groups that one or several sensitive features form.
 
     Parameters
@@ -39,6 +39,8 @@ def encode_groups(sensitive_features, n_samples=None, *, max_groups=100):
         groups, of which those that occur are kept.
     n_samples : int, default=None
         Number of rows expected; None accepts any.
+    min_groups : int, default=2
+        Fewer groups than this are an error.
     max_groups : int, default=100
         More groups than this are an error.
 
@@ -65,7 +67,7 @@ def encode_groups(sensitive_features, n_samples=None, *, max_groups=100):
     columns = _as_columns(sensitive_features)
     _check_rows(columns, n_samples)
     groups = reduce(_merge, [_encode_column(column) for column in columns])
-    if len(groups.names) == 1:
+    if len(groups.names) < min_groups:
         raise ValueError(
             f"sensitive_features holds one group, '{groups.names[0]}'; bias is a "
             "difference between groups, so at least two are needed."

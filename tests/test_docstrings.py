@@ -20,9 +20,12 @@ ROOT = Path(__file__).resolve().parents[1]
 
 PUBLIC_MODULES = [
     "skfairaug",
+    "skfairaug.auditing",
+    "skfairaug.benchmark",
     "skfairaug.datasets",
     "skfairaug.metrics",
     "skfairaug.modules",
+    "skfairaug.rivals",
     "skfairaug.steps",
 ]
 

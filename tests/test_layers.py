@@ -24,6 +24,7 @@ LAYERS = {
     "_augmenter": 3,
     "_reactivator": 3,
     "rivals": 3,
+    "auditing": 4,
     "benchmark": 4,
     "__main__": 5,
 }

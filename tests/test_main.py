@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 import skfairaug.__main__ as cli
-from skfairaug.benchmark import Run
+from skfairaug.benchmark._protocol import Run
 
 
 def one_run(seed, bias):

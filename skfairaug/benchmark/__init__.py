@@ -1,29 +1,9 @@
-"""Comparisons on the same splits, the protocol of the paper's tables, and the demo."""
+"""Comparisons on the same splits, and how to choose from them."""
 
 from skfairaug.benchmark._compare import compare
-from skfairaug.benchmark._protocol import (
-    Run,
-    Split,
-    debias,
-    load_splits,
-    prepare,
-    run_seed,
-    run_seeds,
-    split_rows,
-    summary,
-)
+from skfairaug.benchmark._front import pareto_front
+from skfairaug.benchmark._pareto import ParetoDisplay
+from skfairaug.benchmark._selector import ParetoSelector
 from skfairaug.benchmark._summary import summarize
 
-__all__ = [
-    "Run",
-    "Split",
-    "compare",
-    "debias",
-    "load_splits",
-    "prepare",
-    "run_seed",
-    "run_seeds",
-    "split_rows",
-    "summarize",
-    "summary",
-]
+__all__ = ["ParetoDisplay", "ParetoSelector", "compare", "pareto_front", "summarize"]

@@ -1,9 +1,378 @@
-"""The trade-off of a network: balanced accuracy against bias at every threshold."""
+"""ParetoDisplay: balanced accuracy against bias, the front, the tolerance, the choice."""
 
 import numpy as np
+from sklearn.metrics import balanced_accuracy_score
+from sklearn.utils._optional_dependencies import check_matplotlib_support
 
-from skfairaug.metrics._hard import bias
+from skfairaug._validation import check_tolerance, encode_groups
+from skfairaug.benchmark._front import pareto_front
+from skfairaug.benchmark._selector import ParetoSelector
+from skfairaug.metrics._hard import bias as signed_bias
+from skfairaug.metrics._predictions import encode_decisions, predict_labels, predict_score
 from skfairaug.metrics._threshold import threshold_curve
+
+ANNOTATIONS = ("all", "front", None)
+
+
+class ParetoDisplay:
+    """Picture of what can be had: balanced accuracy against the size of the bias.
+
+    Make one with :meth:`from_results`, :meth:`from_estimator` or
+    :meth:`from_predictions`. Needs matplotlib (``pip install skfairaug[plot]``).
+
+    Parameters
+    ----------
+    accuracy, bias : array-like of shape (n_candidates,)
+        Balanced accuracy and size of the bias; NaN leaves a candidate out.
+    accuracy_error, bias_error : array-like of shape (n_candidates,), default=None
+        Half lengths of the error bars; NaN draws none.
+    labels : list of str, default=None
+        Names of the candidates.
+    chosen : tuple of float, default=None
+        Balanced accuracy and size of the bias of the choice.
+    tolerance : float, default=None
+        Bound on the size of the bias, drawn as a line.
+    constraint : str, default=None
+        Bias measure, for the axis.
+    curve : bool, default=False
+        Whether the candidates are the cut-offs on one score, of which only the front
+        is drawn.
+    name : str, default=None
+        What the legend calls all this.
+
+    Attributes
+    ----------
+    front : ndarray of shape (n_candidates,), bool
+        The candidates that none other beats, see :func:`pareto_front`.
+    line_ : matplotlib Line2D
+        The front: the best balanced accuracy at or below each bias.
+    points_ : matplotlib ErrorbarContainer or None
+        The candidates; None for a curve.
+    chosen_ : matplotlib Line2D or None
+        The choice.
+    ax_ : matplotlib Axes
+        Axes with the picture.
+    figure_ : matplotlib Figure
+        Figure with the axes.
+
+    See Also
+    --------
+    ParetoSelector : Makes the choice.
+
+    Examples
+    --------
+    >>> from skfairaug.benchmark import ParetoDisplay
+    >>> display = ParetoDisplay(
+    ...     accuracy=[0.8, 0.75, 0.7], bias=[0.1, 0.02, 0.05], tolerance=0.05)
+    >>> display.front
+    array([ True,  True, False])
+    """
+
+    def __init__(
+        self,
+        *,
+        accuracy,
+        bias,
+        accuracy_error=None,
+        bias_error=None,
+        labels=None,
+        chosen=None,
+        tolerance=None,
+        constraint=None,
+        curve=False,
+        name=None,
+    ):
+        self.accuracy = np.asarray(accuracy, dtype=float)
+        self.bias = np.asarray(bias, dtype=float)
+        self.accuracy_error = accuracy_error
+        self.bias_error = bias_error
+        self.labels = labels
+        self.chosen = chosen
+        self.tolerance = tolerance
+        self.constraint = constraint
+        self.curve = curve
+        self.name = name
+        self.front = pareto_front(self.accuracy, self.bias)
+
+    @classmethod
+    def from_results(
+        cls, results, *, selector=None, by="method", name=None, ax=None, annotate=None, **kwargs
+    ):
+        """Draw the candidates of a search or the methods of a comparison.
+
+        Parameters
+        ----------
+        results : dict of str to array-like, or DataFrame
+            ``cv_results_`` of a search, or what :func:`compare` returned.
+        selector : ParetoSelector, default=None
+            Says which scores to read, the tolerance, and makes the choice.
+            None is ``ParetoSelector()``.
+        by : str, default="method"
+            Column of the results of a comparison that tells the candidates.
+        name : str, default=None
+            What the legend calls them.
+        ax : matplotlib Axes, default=None
+            Where to draw; None makes a figure.
+        annotate : {"all", "front", None}, default=None
+            Which candidates to name in the picture.
+        **kwargs : dict
+            Passed to the line of the front, ``color`` to all.
+
+        Returns
+        -------
+        display : ParetoDisplay
+            With error bars of one standard error where there are several splits.
+        """
+        check_matplotlib_support(f"{cls.__name__}.from_results")
+        selector = ParetoSelector() if selector is None else selector
+        candidates = selector.read(results, by)
+        index = selector.choose(candidates)
+        display = cls(
+            accuracy=candidates.accuracy,
+            bias=candidates.bias,
+            accuracy_error=candidates.accuracy_error,
+            bias_error=candidates.bias_error,
+            labels=candidates.labels,
+            chosen=(candidates.accuracy[index], candidates.bias[index]),
+            tolerance=selector.tolerance,
+            constraint=_only_value(results, "constraint"),
+            name=name,
+        )
+        return display.plot(ax, annotate=annotate, **kwargs)
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator,
+        X,
+        y,
+        *,
+        sensitive_features,
+        constraint="statistical_parity",
+        tolerance=0.05,
+        name=None,
+        ax=None,
+        **kwargs,
+    ):
+        """Draw what any cut-off on a classifier's score reaches, and what it chose.
+
+        Parameters
+        ----------
+        estimator : classifier
+            Fitted, with `predict_proba` or `decision_function`; two classes.
+        X : array-like of shape (n_samples, n_features)
+            Rows, best of those that nothing was fitted to.
+        y : array-like of shape (n_samples,)
+            Labels; the larger is the favourable one.
+        sensitive_features : array-like of shape (n_samples,) or (n_samples, n_columns)
+            Group of every row.
+        constraint : str or Constraint, default="statistical_parity"
+            Bias measure, see `skfairaug.metrics.CONSTRAINTS`.
+        tolerance : float, default=0.05
+            Bound on the size of the bias, in (0, 1].
+        name : str, default=None
+            What the legend calls it; None takes the name of the class.
+        ax : matplotlib Axes, default=None
+            Where to draw; None makes a figure.
+        **kwargs : dict
+            Passed to the line of the front, ``color`` to all.
+
+        Returns
+        -------
+        display : ParetoDisplay
+            Its picture is drawn.
+        """
+        check_matplotlib_support(f"{cls.__name__}.from_estimator")
+        return cls.from_predictions(
+            y,
+            predict_score(estimator, X),
+            predict_labels(estimator, X, sensitive_features),
+            sensitive_features=sensitive_features,
+            constraint=constraint,
+            tolerance=tolerance,
+            name=type(estimator).__name__ if name is None else name,
+            ax=ax,
+            **kwargs,
+        )
+
+    @classmethod
+    def from_predictions(
+        cls,
+        y_true,
+        y_score,
+        y_pred=None,
+        *,
+        sensitive_features,
+        constraint="statistical_parity",
+        tolerance=0.05,
+        name=None,
+        ax=None,
+        **kwargs,
+    ):
+        """Draw what any cut-off on a score reaches, and the predictions chosen.
+
+        Parameters
+        ----------
+        y_true : array-like of shape (n_samples,)
+            Labels, of two classes; the larger is the favourable one.
+        y_score : array-like of shape (n_samples,)
+            The larger, the more likely favourable.
+        y_pred : array-like of shape (n_samples,), default=None
+            Predicted labels; None marks no choice.
+        sensitive_features : array-like of shape (n_samples,) or (n_samples, n_columns)
+            Group of every row.
+        constraint : str or Constraint, default="statistical_parity"
+            Bias measure, see `skfairaug.metrics.CONSTRAINTS`.
+        tolerance : float, default=0.05
+            Bound on the size of the bias, in (0, 1].
+        name : str, default=None
+            What the legend calls it.
+        ax : matplotlib Axes, default=None
+            Where to draw; None makes a figure.
+        **kwargs : dict
+            Passed to the line of the front, ``color`` to all.
+
+        Returns
+        -------
+        display : ParetoDisplay
+            Its picture is drawn.
+        """
+        check_matplotlib_support(f"{cls.__name__}.from_predictions")
+        check_tolerance(tolerance)
+        decided = y_true if y_pred is None else y_pred
+        y, decided, _ = encode_decisions(y_true, decided)
+        groups = encode_groups(sensitive_features, len(y))
+        curve = threshold_curve(y, y_score, groups.codes, constraint, len(groups.names))
+        chosen = None
+        if y_pred is not None:
+            gap = signed_bias(
+                y,
+                decided,
+                sensitive_features=sensitive_features,
+                constraint=constraint,
+                pos_label=1,
+            )
+            chosen = balanced_accuracy_score(y, decided), abs(gap)
+        display = cls(
+            accuracy=curve.balanced_accuracy,
+            bias=np.abs(curve.bias),
+            chosen=chosen,
+            tolerance=tolerance,
+            constraint=getattr(constraint, "name", constraint),
+            curve=True,
+            name=name,
+        )
+        return display.plot(ax, **kwargs)
+
+    def plot(self, ax=None, *, name=None, annotate=None, **kwargs):
+        """Draw the picture.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Where to draw; several displays may share it. None makes a figure.
+        name : str, default=None
+            What the legend calls it; None takes that of the display.
+        annotate : {"all", "front", None}, default=None
+            Which candidates to name in the picture.
+        **kwargs : dict
+            Passed to the line of the front, ``color`` to all.
+
+        Returns
+        -------
+        display : ParetoDisplay
+            This one.
+
+        Raises
+        ------
+        ValueError
+            If `annotate` is none of those.
+        """
+        check_matplotlib_support(f"{type(self).__name__}.plot")
+        if annotate not in ANNOTATIONS:
+            raise ValueError(f"annotate must be one of {ANNOTATIONS}; got {annotate!r}.")
+        if ax is None:
+            import matplotlib.pyplot as plt
+
+            _, ax = plt.subplots(layout="constrained")
+        self.ax_, self.figure_ = ax, ax.figure
+        name = self.name if name is None else name
+        prefix = "" if name is None else f"{name}: "
+        self._draw_front(prefix, kwargs)
+        self._draw_points(prefix)
+        self._draw_chosen(prefix)
+        self._draw_labels(annotate)
+        self._draw_frame()
+        return self
+
+    def _draw_front(self, prefix, kwargs):
+        order = np.flatnonzero(self.front)
+        order = order[np.argsort(self.bias[order], kind="stable")]
+        label = "best cut-off" if self.curve else "front"
+        style = {"where": "post", "label": prefix + label, "linewidth": 1.5} | kwargs
+        (self.line_,) = self.ax_.step(self.bias[order], self.accuracy[order], **style)
+
+    def _draw_points(self, prefix):
+        self.points_ = None
+        if self.curve:
+            return
+        self.points_ = self.ax_.errorbar(
+            self.bias,
+            self.accuracy,
+            xerr=_drawn(self.bias_error),
+            yerr=_drawn(self.accuracy_error),
+            fmt="o",
+            markersize=5,
+            elinewidth=0.8,
+            color=self.line_.get_color(),
+            alpha=0.45,
+            label=f"{prefix}candidates",
+        )
+
+    def _draw_chosen(self, prefix):
+        self.chosen_ = None
+        if self.chosen is None:
+            return
+        accuracy, bias = self.chosen
+        (self.chosen_,) = self.ax_.plot(
+            bias,
+            accuracy,
+            "o",
+            markersize=8,
+            color=self.line_.get_color(),
+            markeredgecolor="black",
+            zorder=4,
+            label=f"{prefix}chosen",
+        )
+
+    def _draw_labels(self, annotate):
+        if annotate is None or self.labels is None:
+            return
+        for label, accuracy, bias, stands in zip(
+            self.labels, self.accuracy, self.bias, self.front, strict=True
+        ):
+            if np.isfinite(accuracy + bias) and (stands or annotate == "all"):
+                self.ax_.annotate(
+                    label,
+                    (bias, accuracy),
+                    xytext=(6, -3),
+                    textcoords="offset points",
+                    fontsize="small",
+                    va="top",
+                )
+
+    def _draw_frame(self):
+        """The tolerance, the axes and the legend, which several displays share."""
+        drawn = {line.get_gid() for line in self.ax_.lines}
+        gid = f"tolerance {self.tolerance}"
+        if self.tolerance is not None and gid not in drawn:
+            self.ax_.axvline(
+                self.tolerance, color="0.4", ls="--", lw=1, label="tolerance", gid=gid
+            )
+        notion = "" if self.constraint is None else f" ({self.constraint.replace('_', ' ')})"
+        self.ax_.set(xlabel=f"|bias|{notion}", ylabel="balanced accuracy")
+        self.ax_.set_xlim(left=-0.01)
+        self.ax_.legend(loc="lower right", frameon=False)
 
 
 def plot_pareto(nets, predictions, test, constraint, tolerance, path):
@@ -20,33 +389,36 @@ def plot_pareto(nets, predictions, test, constraint, tolerance, path):
     constraint : str
         Bias measure.
     tolerance : float
-        Bias allowed.
+        Bound on the size of the bias.
     path : str or path
         File to write.
     """
     from matplotlib.figure import Figure  # an extra: only pictures need it
 
-    figure = Figure(figsize=(6.4, 4.4), layout="constrained")
-    axes = figure.subplots()
+    axes = Figure(figsize=(6.4, 4.4), layout="constrained").subplots()
     for color, (name, net) in zip(("#b3541e", "#1e6bb3"), nets.items(), strict=True):
-        score = net.predict_proba(test.X)[:, 1]
-        curve = threshold_curve(test.y, score, test.groups, constraint)
-        size, best = envelope(np.abs(curve.bias), curve.balanced_accuracy)
-        axes.step(size, best, where="post", color=color, label=f"{name}: best threshold")
-        y_pred = predictions[name]
-        gap = bias(test.y, y_pred, sensitive_features=test.groups, constraint=constraint)
-        recalls = [np.mean(y_pred[test.y == label] == label) for label in (0, 1)]
-        axes.plot(abs(gap), np.mean(recalls), "o", color=color, label=f"{name}: chosen")
-    axes.axvline(tolerance, color="0.4", linestyle="--", linewidth=1, label="tolerance")
-    axes.set_xlabel(f"|bias| ({constraint.replace('_', ' ')})")
-    axes.set_ylabel("balanced accuracy")
+        display = ParetoDisplay.from_predictions(
+            test.y,
+            net.predict_proba(test.X)[:, 1],
+            predictions[name],
+            sensitive_features=test.groups,
+            constraint=constraint,
+            tolerance=tolerance,
+            name=name,
+            ax=axes,
+            color=color,
+        )
     axes.set_title("What each network can reach on test rows")
-    axes.set_xlim(left=-0.01)
-    axes.legend(loc="lower right", frameon=False)
-    figure.savefig(path, dpi=150)
+    display.figure_.savefig(path, dpi=150)
 
 
-def envelope(size, accuracy):
-    """Best accuracy at or below each bias, sorted by bias."""
-    order = np.lexsort((-accuracy, size))
-    return size[order], np.maximum.accumulate(accuracy[order])
+def _drawn(error):
+    """Error bars, or None where there are none."""
+    error = None if error is None else np.asarray(error, dtype=float)
+    return None if error is None or np.isnan(error).all() else np.nan_to_num(error)
+
+
+def _only_value(results, column):
+    """The value of a column that has one, or None."""
+    values = set(results[column]) if column in results else set()
+    return values.pop() if len(values) == 1 else None

@@ -14,8 +14,9 @@ from sklearn.model_selection import StratifiedKFold
 from sklearn.preprocessing import StandardScaler
 
 from skfairaug import FairAugmentFineTuner
-from skfairaug.benchmark import compare, split_rows
+from skfairaug.benchmark import compare
 from skfairaug.benchmark._compare import MEASURES
+from skfairaug.benchmark._protocol import split_rows
 from skfairaug.metrics import bias
 
 

@@ -1,12 +1,18 @@
 import numpy as np
 import pytest
 import torch
+from sklearn.metrics import roc_auc_score
 from skorch import NeuralNetClassifier
 
 from skfairaug import FairAugmentFineTuner
-from skfairaug.benchmark import Run, Split, debias, load_splits, summary
-from skfairaug.benchmark._pareto import envelope
-from skfairaug.benchmark._protocol import train_biased_net
+from skfairaug.benchmark._protocol import (
+    Run,
+    Split,
+    debias,
+    load_splits,
+    summary,
+    train_biased_net,
+)
 from skfairaug.metrics import bias
 from skfairaug.modules import TabularMLP
 
@@ -72,10 +78,12 @@ def test_training_rows_train_and_do_not_select(net):
 
 def test_biased_net_is_reproducible_and_better_than_chance():
     train = split(600)
-    nets = [train_biased_net(train, 0, batch_size=32, patience=6)[0] for _ in range(2)]
+    nets = [
+        train_biased_net(train, 0, batch_size=32, patience=6, floor=0.75)[0] for _ in range(2)
+    ]
     first, second = (net.predict_proba(train.X) for net in nets)
     np.testing.assert_array_equal(first, second)
-    assert np.mean(first.argmax(1) == train.y) > 0.7
+    assert roc_auc_score(train.y, first[:, 1]) > 0.8
 
 
 def test_summary():
@@ -97,9 +105,3 @@ def test_splits_of_a_real_table(data_home):
     smaller = load_splits("german", "sex", 0, data_home, validation_rows=100)[1]
     assert len(smaller.y) == 100
     assert np.mean(smaller.groups) == pytest.approx(np.mean(validation.groups), abs=0.02)
-
-
-def test_envelope_is_the_best_at_or_below_each_bias():
-    size, best = envelope(np.array([0.3, 0.1, 0.2]), np.array([0.7, 0.6, 0.5]))
-    assert size.tolist() == [0.1, 0.2, 0.3]
-    assert best.tolist() == [0.6, 0.6, 0.7]

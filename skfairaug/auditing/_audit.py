@@ -1,0 +1,285 @@
+"""audit: rates per group with intervals, gaps with tests, warnings, before and after."""
+
+import datetime
+from importlib.metadata import version
+from numbers import Integral, Real
+
+import numpy as np
+from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import Interval, StrOptions, validate_params
+
+from skfairaug._validation import check_same_length, check_tolerance
+from skfairaug.auditing._report import AuditReport
+from skfairaug.auditing._sample import make_sample
+from skfairaug.auditing._tables import (
+    CORRECTIONS,
+    decision_change_table,
+    gap_change_table,
+    gap_table,
+    group_table,
+    metric_frames,
+    overall_table,
+)
+from skfairaug.auditing._warnings import find_warnings
+from skfairaug.metrics._constraints import CONSTRAINTS, get_constraint
+from skfairaug.metrics._predictions import encode_decisions, predict_labels
+
+NUMBERS = {
+    "n_resamples": [Interval(Integral, 100, None, closed="left")],
+    "confidence_level": [Interval(Real, 0, 1, closed="neither")],
+    "correction": [StrOptions(set(CORRECTIONS))],
+    "min_group_size": [Interval(Integral, 1, None, closed="left")],
+    "random_state": ["random_state"],
+}
+
+
+@validate_params(NUMBERS, prefer_skip_nested_validation=True)
+def audit(
+    estimator,
+    X,
+    y,
+    *,
+    sensitive_features,
+    constraint="statistical_parity",
+    tolerance=0.05,
+    pos_label=None,
+    before=None,
+    n_resamples=1000,
+    confidence_level=0.95,
+    correction="holm",
+    min_group_size=30,
+    random_state=None,
+):
+    r"""Judge a classifier group by group, and say how sure each number is.
+
+    Parameters
+    ----------
+    estimator : classifier
+        Fitted. If its attribute `needs_sensitive_features` is true, its ``predict``
+        gets them.
+    X : array-like of shape (n_samples, n_features)
+        Rows that nothing was fitted to or chosen on.
+    y : array-like of shape (n_samples,)
+        Recorded labels.
+    sensitive_features : array-like of shape (n_samples,) or (n_samples, n_columns)
+        Group of every row. Several columns are looked at one by one and crossed.
+    constraint : str or Constraint, default="statistical_parity"
+        Notion of fairness that was asked for, see `skfairaug.metrics.CONSTRAINTS`. The
+        others are reported as well.
+    tolerance : float, default=0.05
+        Bound on the size of the gap, in (0, 1].
+    pos_label : label, default=None
+        The favourable decision, all others being unfavourable. None: the larger of two.
+    before : classifier or array-like of shape (n_samples,), default=None
+        What it replaces, or the decisions of that: judged alike, and compared.
+    n_resamples : int, default=1000
+        Bootstrap samples, and permutations of each test; 100 or more.
+    confidence_level : float, default=0.95
+        Level of the intervals, in (0, 1).
+    correction : {"holm", "fdr_bh", "none"}, default="holm"
+        Correction of the p-values of all gaps: Holm's bound on any false alarm,
+        Benjamini and Hochberg's on their share [1]_, or none.
+    min_group_size : int, default=30
+        Groups and (label, group) cells with fewer rows are warned about.
+    random_state : int, RandomState instance or None, default=None
+        Seed of bootstrap and permutations.
+
+    Returns
+    -------
+    report : AuditReport
+        Tables, warnings, and the page made of them.
+
+    Raises
+    ------
+    ValueError
+        If an argument is not as described, predictions are no labels of `y`, or the
+        groups are as :func:`~skfairaug.metrics.bias` refuses them.
+
+    See Also
+    --------
+    skfairaug.auditing.audit_predictions : The same for decisions that are already made.
+
+    Notes
+    -----
+    Intervals are percentiles of bootstrap samples of the rows, drawn as multinomial
+    cell counts; the models of a "before" and "after" are judged on the same samples.
+    The p-value of a gap comes from permuting the groups: over all rows for statistical
+    parity, within each label for the measures that read the label.
+
+    The verdict on a gap is "within" if its whole interval lies inside the tolerance,
+    "outside" if its whole interval lies outside and the corrected p-value is below one
+    minus the level, and "undecided" otherwise: more rows would tell. A group whose rate
+    cannot be measured is left out of that gap, with a warning; a gap with fewer than two
+    groups left is "not measured".
+
+    References
+    ----------
+    .. [1] Y. Benjamini, Y. Hochberg, "Controlling the False Discovery Rate", Journal of
+       the Royal Statistical Society B 57, 1995.
+
+    Examples
+    --------
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from skfairaug import audit
+    >>> from skfairaug.datasets import make_loans
+    >>> X, y, sex = make_loans(
+    ...     2000, label_bias=0.5, encode="onehot", return_X_y=True, random_state=0)
+    >>> model = LogisticRegression(max_iter=2000).fit(X[:1000], y[:1000])
+    >>> report = audit(
+    ...     model, X[1000:], y[1000:], sensitive_features=sex[1000:], random_state=0)
+    >>> report.by_group["count"].to_dict()
+    {('sex', 'female'): 293, ('sex', 'male'): 707}
+    >>> report.gaps.loc[("sex", "statistical_parity"), "verdict"]
+    'outside'
+    """
+    check_tolerance(tolerance)
+    get_constraint(constraint)
+    if hasattr(before, "predict"):
+        before = predict_labels(before, X, sensitive_features)
+    report = audit_predictions(
+        y,
+        predict_labels(estimator, X, sensitive_features),
+        sensitive_features=sensitive_features,
+        constraint=constraint,
+        tolerance=tolerance,
+        pos_label=pos_label,
+        before=before,
+        n_resamples=n_resamples,
+        confidence_level=confidence_level,
+        correction=correction,
+        min_group_size=min_group_size,
+        random_state=random_state,
+    )
+    report.settings["model"] = type(estimator).__name__
+    return report
+
+
+@validate_params(NUMBERS, prefer_skip_nested_validation=True)
+def audit_predictions(
+    y_true,
+    y_pred,
+    *,
+    sensitive_features,
+    constraint="statistical_parity",
+    tolerance=0.05,
+    pos_label=None,
+    before=None,
+    n_resamples=1000,
+    confidence_level=0.95,
+    correction="holm",
+    min_group_size=30,
+    random_state=None,
+):
+    """Judge decisions that are already made, group by group.
+
+    Parameters
+    ----------
+    y_true : array-like of shape (n_samples,)
+        Recorded labels.
+    y_pred : array-like of shape (n_samples,)
+        Decisions, labels of the same kind.
+    sensitive_features : array-like of shape (n_samples,) or (n_samples, n_columns)
+        Group of every row. Several columns are looked at one by one and crossed.
+    constraint : str or Constraint, default="statistical_parity"
+        Notion of fairness that was asked for.
+    tolerance : float, default=0.05
+        Bound on the size of the gap, in (0, 1].
+    pos_label : label, default=None
+        The favourable decision. None: the larger of two.
+    before : array-like of shape (n_samples,), default=None
+        Decisions that these replace.
+    n_resamples : int, default=1000
+        Bootstrap samples, and permutations of each test; 100 or more.
+    confidence_level : float, default=0.95
+        Level of the intervals, in (0, 1).
+    correction : {"holm", "fdr_bh", "none"}, default="holm"
+        Correction of the p-values of all gaps.
+    min_group_size : int, default=30
+        Groups and (label, group) cells with fewer rows are warned about.
+    random_state : int, RandomState instance or None, default=None
+        Seed of bootstrap and permutations.
+
+    Returns
+    -------
+    report : AuditReport
+        Tables, warnings, and the page made of them.
+
+    Raises
+    ------
+    ValueError
+        As :func:`~skfairaug.audit` does.
+
+    See Also
+    --------
+    skfairaug.audit : Asks a classifier for its decisions, and says more on the method.
+
+    Examples
+    --------
+    >>> from skfairaug.auditing import audit_predictions
+    >>> report = audit_predictions(
+    ...     [0, 1] * 50, [0, 1, 1, 1] * 25, sensitive_features=["f", "f", "m", "m"] * 25,
+    ...     constraint="equal_opportunity", random_state=0)
+    >>> report.gaps["gap"].round(2).to_dict()[("group", "average_odds")]
+    -0.5
+    >>> report.verdict
+    'within'
+    """
+    check_tolerance(tolerance)
+    notions = _notions(get_constraint(constraint))
+    y, after, favourable = encode_decisions(y_true, y_pred, pos_label)
+    if before is not None:
+        check_same_length(y_true=y, before=before)
+        _, before, _ = encode_decisions(y_true, before, favourable)
+    rng = _generator(random_state)
+    sample = make_sample(y, before, after, sensitive_features, n_resamples, rng)
+    settings = {
+        "constraint": notions[0].name,
+        "tolerance": float(tolerance),
+        "favourable": str(favourable),
+        "n_samples": len(y),
+        "features": list(sample.groupings),
+        "n_resamples": n_resamples,
+        "confidence_level": confidence_level,
+        "correction": correction,
+        "min_group_size": min_group_size,
+        "random_state": random_state if isinstance(random_state, Integral) else None,
+        "model": None,
+        "date": datetime.date.today().isoformat(),
+        "version": version("skfairaug"),
+    }
+    report = _judge(sample, "after", notions, settings, rng)
+    if before is not None:
+        report.before = _judge(sample, "before", notions, dict(settings), rng)
+        report.changes = decision_change_table(sample)
+        report.gaps = report.gaps.join(gap_change_table(sample, notions, confidence_level))
+    return report
+
+
+def _judge(sample, when, notions, settings, rng):
+    """The report on one model."""
+    frames = metric_frames(sample, when)
+    level = settings["confidence_level"]
+    counts = {feature: sample.of(feature, when)[0] for feature in sample.groupings}
+    names = {feature: groups.names for feature, groups in sample.groupings.items()}
+    return AuditReport(
+        by_group=group_table(sample, when, frames, level),
+        overall=overall_table(sample, when, level),
+        gaps=gap_table(sample, when, notions, settings, rng),
+        warnings=find_warnings(counts, names, notions, settings),
+        settings=settings,
+        metric_frames=frames,
+    )
+
+
+def _notions(asked):
+    """The constraint asked for, then the others."""
+    return [asked] + [
+        c for name, c in CONSTRAINTS.items() if name == c.name and name != asked.name
+    ]
+
+
+def _generator(random_state):
+    """A generator seeded as scikit-learn's random_state; None reads no global state."""
+    if random_state is None:
+        return np.random.default_rng()
+    return np.random.default_rng(check_random_state(random_state).randint(2**31 - 1))

@@ -1,0 +1,294 @@
+"""What the rivals around any classifier share: checked rows, and a classifier that is kept."""
+
+from numbers import Real
+
+import numpy as np
+from scipy.special import logit
+from sklearn.base import (
+    BaseEstimator,
+    ClassifierMixin,
+    MetaEstimatorMixin,
+    _fit_context,
+    clone,
+)
+from sklearn.exceptions import NotFittedError
+from sklearn.linear_model import LogisticRegression
+from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import Interval
+from sklearn.utils.validation import check_is_fitted, has_fit_parameter, validate_data
+
+from skfairaug._base import Rows, split_cells
+from skfairaug._nets import is_fitted_net, isolated_random_state, portable_state, restored_state
+from skfairaug._validation import (
+    Groups,
+    check_cells,
+    check_tolerance,
+    check_training_rows,
+    encode_groups,
+    encode_labels,
+)
+from skfairaug.metrics._constraints import get_constraint
+
+FLOATS = [np.float32, np.float64]
+
+
+class MetaRival(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
+    """Base of the rivals around any classifier.
+
+    A subclass implements ``_fit(rows)`` and ``_favourable(X, groups)``: which rows get
+    the favourable label.
+    """
+
+    #: Which rows it is made for, see `skfairaug.benchmark.compare`.
+    fits_on = "train"
+    #: Whether `predict` takes the group.
+    needs_sensitive_features = False
+
+    _parameter_constraints: dict = {
+        "estimator": "no_validation",
+        "constraint": "no_validation",
+        "tolerance": "no_validation",
+        "random_state": ["random_state"],
+    }
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.target_tags.required = True
+        tags.classifier_tags.multi_class = False
+        return tags
+
+    def __sklearn_clone__(self):
+        # The default clone of a fitted net is an unfitted one, see NetHolder.
+        twin = super().__sklearn_clone__()
+        if is_fitted_net(self.estimator):
+            twin.estimator = self.estimator
+        return twin
+
+    def __getstate__(self):
+        return portable_state(super().__getstate__())
+
+    def __setstate__(self, state):
+        super().__setstate__(restored_state(state))
+
+    @_fit_context(prefer_skip_nested_validation=False)
+    def fit(self, X, y, *, sensitive_features=None):
+        """Fit on rows with their groups.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows: training rows where `fits_on` is "train", rows that the classifier has
+            not seen where it is "validation".
+        y : array-like of shape (n_samples,)
+            Two classes; the larger label is the favourable one.
+        sensitive_features : array-like, default=None
+            Group of every row, of shape (n_samples,) or (n_samples, n_columns); several
+            columns make intersectional groups. It has to be given.
+
+        Returns
+        -------
+        self : object
+            Fitted estimator.
+        """
+        rows = self._validate_rows(X, y, sensitive_features)
+        seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
+        self._seed = int(seed)
+        with isolated_random_state(self._seed):
+            self._fit(rows)
+        return self
+
+    def _validate_rows(self, X, y, sensitive_features):
+        self._check_goal()
+        X, y = validate_data(self, X, y, dtype=FLOATS)
+        y, self.classes_ = encode_labels(y)
+        if len(self.classes_) != 2:
+            raise ValueError(
+                "Only binary classification is supported. The type of the target is "
+                f"multiclass: y has {len(self.classes_)} classes."
+            )
+        groups = self._encode_groups(sensitive_features, len(y))
+        check_cells(y, groups.codes, self.classes_, groups.names)
+        self.groups_ = groups.names
+        return Rows(X, y, groups, None)
+
+    def _check_goal(self):
+        """Raise unless constraint and tolerance are known and possible."""
+        get_constraint(self.constraint)
+        check_tolerance(self.tolerance)
+
+    def _encode_groups(self, sensitive_features, n_samples):
+        if sensitive_features is None:
+            raise ValueError(
+                f"{type(self).__name__} needs the group of every row: "
+                "fit(X, y, sensitive_features=...)."
+            )
+        return encode_groups(sensitive_features, n_samples)
+
+    def _checked(self, X):
+        check_is_fitted(self)
+        return validate_data(self, X, dtype=FLOATS, reset=False)
+
+    def predict(self, X):
+        """Predict labels.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows. No sensitive feature is needed.
+
+        Returns
+        -------
+        y_pred : ndarray of shape (n_samples,)
+            Labels.
+        """
+        favourable = self._favourable(self._checked(X))
+        return self.classes_[favourable.astype(int)]
+
+    def _new_classifier(self):
+        """A clone of the unfitted `estimator`; None stands for a logistic regression."""
+        if self.estimator is None:
+            return LogisticRegression(max_iter=1000)
+        return clone(self.estimator)
+
+
+class PostProcessor(MetaRival):
+    """Base of the rivals that debias a fitted classifier by its scores."""
+
+    fits_on = "validation"
+
+    _parameter_constraints: dict = {
+        **MetaRival._parameter_constraints,
+        "debias_fraction": [Interval(Real, 0, 1, closed="neither")],
+    }
+
+    def _biased(self, rows):
+        """The fitted classifier, and the rows that debias it.
+
+        One that is not fitted is trained first, on rows that do not debias.
+        """
+        if self.estimator is not None and _is_fitted(self.estimator):
+            return self.estimator, rows
+        kept, spent = split_cells(rows.cells, self.debias_fraction, self._seed)
+        check_training_rows(rows.cells, kept, spent)
+        estimator = self._new_classifier().fit(rows.X[spent], rows.y[spent])
+        groups = Groups(rows.groups.codes[kept], rows.groups.names)
+        return estimator, Rows(rows.X[kept], rows.y[kept], groups, None)
+
+
+class NeedsGroups:
+    """Mixin of the rivals whose `predict` takes the group of every row."""
+
+    needs_sensitive_features = True
+
+    def predict(self, X, *, sensitive_features=None):
+        """Predict labels of rows whose groups are known.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows.
+        sensitive_features : array-like, default=None
+            Group of every row, as in `fit`. It has to be given.
+
+        Returns
+        -------
+        y_pred : ndarray of shape (n_samples,)
+            Labels.
+
+        Raises
+        ------
+        ValueError
+            If it is not given, or holds a group that `fit` has not seen.
+        """
+        X = self._checked(X)
+        codes = self._known_groups(sensitive_features, len(X))
+        return self.classes_[self._favourable(X, codes).astype(int)]
+
+    def _known_groups(self, sensitive_features, n_samples):
+        """Codes of groups, numbered as in fit."""
+        if sensitive_features is None:
+            raise ValueError(
+                f"{type(self).__name__} needs the group of every row to predict: "
+                "predict(X, sensitive_features=...)."
+            )
+        groups = encode_groups(sensitive_features, n_samples, min_groups=1)
+        unknown = [name for name in groups.names if name not in self.groups_]
+        if unknown:
+            raise ValueError(
+                f"sensitive_features holds groups {unknown} that fit has not seen; it saw "
+                f"{list(self.groups_)}."
+            )
+        codes = np.array([self.groups_.index(name) for name in groups.names])
+        return codes[groups.codes]
+
+
+def favourable_score(estimator, X):
+    """Score of the favourable class, in float64, and whether it is a probability.
+
+    Parameters
+    ----------
+    estimator : classifier
+        Fitted, with `predict_proba` or `decision_function`.
+    X : ndarray of shape (n_samples, n_features)
+        Rows.
+
+    Returns
+    -------
+    score : ndarray of shape (n_samples,)
+        The larger, the likelier is the favourable class.
+    is_probability : bool
+        Whether it lies in [0, 1].
+    """
+    if hasattr(estimator, "predict_proba"):
+        proba = np.asarray(estimator.predict_proba(X), dtype=np.float64)
+        return proba[:, 1], True
+    return np.asarray(estimator.decision_function(X), dtype=np.float64), False
+
+
+def check_scorer(estimator):
+    """Raise unless a classifier gives scores."""
+    if not any(hasattr(estimator, name) for name in ("predict_proba", "decision_function")):
+        raise TypeError(
+            "estimator must be a classifier with predict_proba or decision_function; got "
+            f"{type(estimator).__name__}."
+        )
+
+
+def check_two_groups(groups, method):
+    """Raise unless there are two groups, all that a method defines."""
+    if len(groups.names) != 2:
+        raise ValueError(
+            f"{method} is defined for two groups; sensitive_features holds "
+            f"{len(groups.names)}: {list(groups.names)}."
+        )
+
+
+def log_odds(score, is_probability):
+    """A score in (-inf, inf), in which a difference of zero is the cut-off."""
+    if not is_probability:
+        return score
+    tiny = np.finfo(np.float64).eps
+    return logit(np.clip(score, tiny, 1 - tiny))
+
+
+def balanced_weights(y):
+    """Weight of every row, with mean one, so that both classes weigh the same."""
+    return len(y) / (2 * np.bincount(y, minlength=2))[y]
+
+
+def check_weighted(estimator):
+    """Raise unless a classifier takes sample weights."""
+    if not has_fit_parameter(estimator, "sample_weight"):
+        raise TypeError(
+            f"estimator must take sample_weight in fit; {type(estimator).__name__} does not."
+        )
+
+
+def _is_fitted(estimator):
+    if is_fitted_net(estimator):
+        return True
+    try:
+        check_is_fitted(estimator)
+    except NotFittedError:
+        return False
+    return True

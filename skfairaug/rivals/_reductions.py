@@ -1,0 +1,324 @@
+"""fairlearn's reductions: a constraint becomes weights of the rows, again and again."""
+
+import warnings
+from contextlib import contextmanager
+from numbers import Integral, Real
+
+import numpy as np
+import pandas as pd
+from fairlearn import reductions
+from sklearn.utils._param_validation import Interval
+
+from skfairaug.metrics._cells import cell_counts, prediction_rates
+from skfairaug.metrics._constraints import get_constraint
+from skfairaug.metrics._phi import expected_phi
+from skfairaug.rivals._meta import MetaRival, check_weighted
+
+#: Constraint -> fairlearn's moment. It has no average odds: equalized odds bound them.
+MOMENTS = {
+    "statistical_parity": reductions.DemographicParity,
+    "equal_opportunity": reductions.TruePositiveRateParity,
+    "average_odds": reductions.EqualizedOdds,
+    "equalized_odds": reductions.EqualizedOdds,
+}
+
+
+class Reduction(MetaRival):
+    """What both reductions share: the moment, and the score of a mixture."""
+
+    def _moment(self, rows):
+        """Moment with the bound on each group's distance from all, and costs by class."""
+        name = get_constraint(self.constraint).name
+        share = np.bincount(rows.groups.codes).min() / len(rows.y)
+        # A gap g between two groups is one of at most (1 - smallest share) g to all.
+        bound = self.tolerance * (1 - share if len(rows.groups.names) == 2 else 0.5)
+        favourable = rows.y.mean()
+        costs = {"fp": 0.5 / (1 - favourable), "fn": 0.5 / favourable}
+
+        class Moment(MOMENTS[name]):
+            def default_objective(self):
+                return reductions.ErrorRate(costs=costs)
+
+        return Moment(difference_bound=bound)
+
+    def _classifier(self):
+        classifier = self._new_classifier()
+        check_weighted(classifier)
+        return classifier
+
+    def _favourable(self, X):
+        return self._score(X) > 0.5
+
+    def predict_proba(self, X):
+        """Class probabilities.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows. No sensitive feature is needed.
+
+        Returns
+        -------
+        proba : ndarray of shape (n_samples, 2)
+            Rows sum to one.
+        """
+        positive = self._score(self._checked(X))
+        return np.column_stack([1 - positive, positive])
+
+
+class ExponentiatedGradient(Reduction):
+    r"""ExponentiatedGradient of fairlearn, for balanced accuracy.
+
+    A game between the classifier, which lowers its errors, and a player that raises the
+    weights of rows whose group is treated worse [1]_. The outcome is a mixture of
+    classifiers.
+
+    Parameters
+    ----------
+    estimator : classifier, default=None
+        Not fitted; takes `sample_weight` in `fit` and has `predict_proba`. None is a
+        logistic regression.
+    constraint : str, default="statistical_parity"
+        Bias measure. "average_odds" is bounded by way of equalized odds, which fairlearn
+        has.
+    tolerance : float, default=0.05
+        Bound on the gap between groups, in (0, 1].
+    max_iter : int, default=50
+        Rounds of the game at most.
+    randomized : bool, default=True
+        Whether `predict` draws one classifier of the mixture for every row, as [1]_
+        does, which the bound holds for. False cuts the mean of their probabilities at
+        one half: no bound, but :class:`~skfairaug.rivals.ThresholdOnly` around it sets
+        one.
+    random_state : int, RandomState instance or None, default=None
+        Of the draws. They depend on the row's values alone: the same person gets the
+        same label whoever else is asked about.
+
+    Attributes
+    ----------
+    predictors_ : list of classifier
+        The mixture.
+    weights_ : ndarray of shape (n_predictors,)
+        Their probabilities, which sum to one.
+    n_iter_ : int
+        Rounds of the game.
+    classes_ : ndarray of shape (2,)
+        Labels; the second is the favourable one.
+    groups_ : tuple of str
+        Names of the groups.
+    n_features_in_ : int
+        Number of features seen in fit.
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Names of features, where X has names.
+
+    Notes
+    -----
+    fairlearn bounds the distance of each group's rate from that of all rows. With two
+    groups, the smaller of which has the share q, a gap of at most the tolerance is a
+    distance of at most (1 - q) times it; with more groups half of it suffices. The
+    objective is the error with the costs :math:`1 / (2 P(Y = y))` of a wrong label y,
+    one less the balanced accuracy.
+
+    References
+    ----------
+    .. [1] Agarwal, Beygelzimer, Dudik, Langford, Wallach, "A Reductions Approach to Fair
+       Classification", ICML 2018.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skfairaug.rivals import ExponentiatedGradient
+    >>> rng = np.random.RandomState(0)
+    >>> group = rng.randint(0, 2, 300)
+    >>> X = rng.normal(size=(300, 2))
+    >>> X[:, 0] += group
+    >>> y = (X[:, 0] + X[:, 1] > 0.5).astype(int)
+    >>> fair = ExponentiatedGradient(max_iter=5).fit(X, y, sensitive_features=group)
+    >>> fair.predict_proba(X).shape
+    (300, 2)
+    """
+
+    _parameter_constraints: dict = {
+        **Reduction._parameter_constraints,
+        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "randomized": ["boolean"],
+    }
+
+    def __init__(
+        self,
+        estimator=None,
+        *,
+        constraint="statistical_parity",
+        tolerance=0.05,
+        max_iter=50,
+        randomized=True,
+        random_state=None,
+    ):
+        self.estimator = estimator
+        self.constraint = constraint
+        self.tolerance = tolerance
+        self.max_iter = max_iter
+        self.randomized = randomized
+        self.random_state = random_state
+
+    def _fit(self, rows):
+        moment = self._moment(rows)
+        game = reductions.ExponentiatedGradient(
+            self._classifier(),
+            constraints=moment,
+            objective=moment.default_objective(),
+            max_iter=self.max_iter,
+        )
+        with fairlearn_on_todays_pandas():
+            game.fit(rows.X, rows.y, sensitive_features=rows.groups.codes)
+        self.n_iter_ = game.last_iter_ + 1
+        weights = game.weights_.sort_index().to_numpy()
+        played = weights > 0
+        self.weights_ = weights[played] / weights[played].sum()
+        self.predictors_ = [
+            one for one, used in zip(game.predictors_, played, strict=True) if used
+        ]
+
+    def _score(self, X):
+        return self.weights_ @ np.array([favourable_proba(one, X) for one in self.predictors_])
+
+    def _favourable(self, X):
+        if not self.randomized:
+            return super()._favourable(X)
+        share = self.weights_ @ np.array([one.predict(X) == 1 for one in self.predictors_])
+        return uniform_by_row(X, self._seed) < share
+
+
+class GridSearch(Reduction):
+    """GridSearch of fairlearn, which picks the point of the grid by expected Phi.
+
+    Tries multipliers of the constraint on a grid, one classifier for each [1]_.
+
+    Parameters
+    ----------
+    estimator : classifier, default=None
+        Not fitted; takes `sample_weight` in `fit` and has `predict_proba`. None is a
+        logistic regression.
+    constraint : str, default="statistical_parity"
+        Bias measure. "average_odds" is bounded by way of equalized odds, which fairlearn
+        has.
+    tolerance : float, default=0.05
+        Bound on the gap between groups, in (0, 1].
+    caution : float, default=1.0
+        Standard errors of the bias to allow for in the choice, see
+        :func:`~skfairaug.metrics.expected_phi`.
+    grid_size : int, default=30
+        Points of the grid.
+    grid_limit : float, default=2.0
+        Largest multiplier. The right one depends on the data.
+    random_state : int, RandomState instance or None, default=None
+        Unused: nothing is drawn.
+
+    Attributes
+    ----------
+    predictor_ : classifier
+        The one chosen.
+    classes_ : ndarray of shape (2,)
+        Labels; the second is the favourable one.
+    groups_ : tuple of str
+        Names of the groups.
+    n_features_in_ : int
+        Number of features seen in fit.
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Names of features, where X has names.
+
+    References
+    ----------
+    .. [1] Agarwal, Beygelzimer, Dudik, Langford, Wallach, "A Reductions Approach to Fair
+       Classification", ICML 2018.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skfairaug.rivals import GridSearch
+    >>> rng = np.random.RandomState(0)
+    >>> group = rng.randint(0, 2, 300)
+    >>> X = rng.normal(size=(300, 2))
+    >>> X[:, 0] += group
+    >>> y = (X[:, 0] + X[:, 1] > 0.5).astype(int)
+    >>> fair = GridSearch(grid_size=5).fit(X, y, sensitive_features=group)
+    >>> fair.predict_proba(X).shape
+    (300, 2)
+    """
+
+    _parameter_constraints: dict = {
+        **Reduction._parameter_constraints,
+        "caution": [Interval(Real, 0, None, closed="left")],
+        "grid_size": [Interval(Integral, 2, None, closed="left")],
+        "grid_limit": [Interval(Real, 0, None, closed="neither")],
+    }
+
+    def __init__(
+        self,
+        estimator=None,
+        *,
+        constraint="statistical_parity",
+        tolerance=0.05,
+        caution=1.0,
+        grid_size=30,
+        grid_limit=2.0,
+        random_state=None,
+    ):
+        self.estimator = estimator
+        self.constraint = constraint
+        self.tolerance = tolerance
+        self.caution = caution
+        self.grid_size = grid_size
+        self.grid_limit = grid_limit
+        self.random_state = random_state
+
+    def _fit(self, rows):
+        grid = reductions.GridSearch(
+            self._classifier(),
+            constraints=self._moment(rows),
+            grid_size=self.grid_size,
+            grid_limit=self.grid_limit,
+        )
+        with fairlearn_on_todays_pandas():
+            grid.fit(rows.X, rows.y, sensitive_features=rows.groups.codes)
+        scores = [self._expected_phi(one.predict(rows.X), rows) for one in grid.predictors_]
+        self.predictor_ = grid.predictors_[int(np.argmax(scores))]
+
+    def _expected_phi(self, y_pred, rows):
+        """Least biased first where nothing is inside the tolerance."""
+        constraint = get_constraint(self.constraint)
+        shape = 2, len(rows.groups.names)
+        rates = prediction_rates(y_pred, rows.y, rows.groups.codes, *shape)
+        counts = cell_counts(rows.y, rows.groups.codes, *shape)
+        gap = float(constraint.gap(rates, counts)[-1])
+        if abs(gap) >= self.tolerance:
+            return -abs(gap)
+        recalls = [np.mean(y_pred[rows.y == label] == label) for label in (0, 1)]
+        error = float(constraint.standard_error(rates, counts)[-1])
+        goal = {"tolerance": self.tolerance, "caution": self.caution}
+        return float(expected_phi(np.mean(recalls), gap, error, **goal))
+
+    def _score(self, X):
+        return favourable_proba(self.predictor_, X)
+
+
+@contextmanager
+def fairlearn_on_todays_pandas():
+    """Leave out the warnings that fairlearn 0.15 sets off in pandas 3: it works."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", category=pd.errors.Pandas4Warning)
+        yield
+
+
+def uniform_by_row(X, seed):
+    """A number in [0, 1) for every row that depends on its values and the seed alone."""
+    frame = pd.DataFrame(np.asarray(X, dtype=np.float32)).assign(seed=seed)
+    return pd.util.hash_pandas_object(frame, index=False).to_numpy() / 2.0**64
+
+
+def favourable_proba(predictor, X):
+    """Probability of label 1; a predictor that saw one label is sure of it."""
+    column = np.flatnonzero(predictor.classes_ == 1)
+    if not len(column):
+        return np.zeros(len(X))
+    return np.asarray(predictor.predict_proba(X)[:, column[0]], dtype=np.float64)
