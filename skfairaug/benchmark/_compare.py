@@ -78,8 +78,8 @@ def compare(
     ----------
     mitigators : dict of str to classifier
         Name -> estimator, never changed. Parameters called `constraint` and
-        `tolerance` are set to those given here, and each `random_state` that is None
-        to the number of the split, nested ones too.
+        `tolerance` are set to those given here unless they are None, and each
+        `random_state` that is None to the number of the split, nested ones too.
     X : array-like or DataFrame of shape (n_samples, n_features)
         Rows.
     y : array-like of shape (n_samples,)
@@ -113,8 +113,8 @@ def compare(
     -------
     results : DataFrame
         A row per method and split: `balanced_accuracy`, `accuracy`, the signed bias by
-        each measure, `bias` by `constraint`, `phi`, `fit_seconds` (the biased
-        classifier's training not included; it is in `estimator_seconds`),
+        each measure, `bias` by `constraint`, `phi`, `fit_seconds` (with the training of
+        a classifier of its own; that of the biased one is in `estimator_seconds`),
         `predict_seconds`, `needs_sensitive_features` (to predict), `warnings` and
         `error`, the text of what a method failed with.
 
@@ -280,9 +280,10 @@ def _run(run, name, mitigator, prepared, data, goal):
     ):
         warnings.simplefilter("always")
         try:
-            model = _configured(mitigator, prepared, train, goal)
+            model, spent = _configured(mitigator, prepared, train, goal)
             part = validation if fits_on_validation(model) else train
             row |= _fit_and_judge(model, part, test, goal)
+            row["fit_seconds"] += spent
         except Exception as error:  # noqa: BLE001  is told in the row; the others go on
             row["error"] = f"{type(error).__name__}: {error}"
     told = dict.fromkeys(f"{w.category.__name__}: {w.message}" for w in caught)
@@ -317,10 +318,14 @@ def _fit_and_judge(model, part, test, goal):
 
 
 def _configured(mitigator, prepared, train, goal):
-    """A clone with the split's seed, the goal, and the classifier it is to debias."""
+    """A clone with the split's seed, the goal, and the classifier it is to debias.
+
+    Also the seconds that training a classifier of its own took.
+    """
     model = _seeded(clone(mitigator), prepared.split, goal)
     if not fits_on_validation(model):
-        return model
+        return model, 0.0
+    start = time.perf_counter()
     own = model.estimator
     if own is None:
         biased = prepared.estimator
@@ -331,7 +336,7 @@ def _configured(mitigator, prepared, train, goal):
         model.estimator = own
     if not is_fitted_net(model.estimator):
         model.estimator = FrozenEstimator(model.estimator)
-    return model
+    return model, time.perf_counter() - start
 
 
 def _seeded(model, seed, goal=None):
@@ -341,7 +346,7 @@ def _seeded(model, seed, goal=None):
         last = name.rsplit("__", 1)[-1]
         if last == "random_state" and value is None:
             changes[name] = seed
-        elif goal and last in goal:
+        elif goal and last in goal and value is not None:
             changes[name] = goal[last]
     return model.set_params(**changes)
 

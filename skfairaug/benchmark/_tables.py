@@ -31,6 +31,7 @@ from skfairaug.rivals._aif360 import (
 from skfairaug.rivals._bias_gradient import BiasGradientFineTuning
 from skfairaug.rivals._correlation_remover import CorrelationRemover
 from skfairaug.rivals._layerwise import LayerwiseOptimization
+from skfairaug.rivals._oxonfair import OxonFair, OxonFairWithGroups
 from skfairaug.rivals._plain import PlainFineTuning
 from skfairaug.rivals._random_perturbation import RandomPerturbation
 from skfairaug.rivals._reductions import ExponentiatedGradient, GridSearch
@@ -81,6 +82,8 @@ def methods(n_features):
         "BiasGradientFineTuning": BiasGradientFineTuning(None),
         "BiasGradientFineTuning, pruning": BiasGradientFineTuning(None, method="pruning"),
         "ThresholdOptimizer": ThresholdOptimizer(None),
+        "OxonFair": OxonFair(None),
+        "OxonFairWithGroups": OxonFairWithGroups(None),
         "ExponentiatedGradient": ExponentiatedGradient(linear()),
         "ExponentiatedGradient, threshold": ThresholdOnly(ExponentiatedGradient(linear())),
         "GridSearch, threshold": ThresholdOnly(GridSearch(linear())),

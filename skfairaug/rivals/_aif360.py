@@ -1,7 +1,7 @@
 """AIF360's pre- and post-processing behind scikit-learn's interface."""
 
 import logging
-import warnings
+from contextlib import contextmanager
 from numbers import Integral
 
 import numpy as np
@@ -12,6 +12,7 @@ from skfairaug.metrics._constraints import get_constraint
 from skfairaug.metrics._hard import bias
 from skfairaug.metrics._threshold import threshold_curve
 from skfairaug.rivals._meta import (
+    MARGIN,
     MetaRival,
     NeedsGroups,
     PostProcessor,
@@ -36,21 +37,33 @@ REJECT_OPTION = {
 def load(name):
     """Import a module of aif360, an optional dependency."""
     try:
-        with warnings.catch_warnings():
-            # On import it warns of optional parts that are not installed, and of
-            # deprecated features of others'.
-            warnings.simplefilter("ignore")
-            root = logging.getLogger()
-            level = root.level
-            root.setLevel(logging.ERROR)
-            try:
-                return __import__(f"aif360.{name}", fromlist=["aif360"])
-            finally:
-                root.setLevel(level)
+        with _without_offers():
+            return __import__(f"aif360.{name}", fromlist=["aif360"])
     except ImportError as error:
         raise ImportError(
             'this rival needs aif360: pip install "skfairaug[rivals]".'
         ) from error
+
+
+@contextmanager
+def _without_offers():
+    """Drop what aif360 logs on import about its optional parts; all else is logged.
+
+    It logs by `logging.warning`, which would also give a root logger without handlers
+    one that stays: hence the handler for the time of the block.
+    """
+    root, nothing = logging.getLogger(), logging.NullHandler()
+
+    def keep(record):
+        return "pip install 'aif360[" not in record.getMessage()
+
+    root.addFilter(keep)
+    root.addHandler(nothing)
+    try:
+        yield
+    finally:
+        root.removeHandler(nothing)
+        root.removeFilter(keep)
 
 
 def dataset(y, groups, score=None):
@@ -208,6 +221,9 @@ class RejectOptionClassification(_LabelPostProcessor):
         Bias measure: "statistical_parity", "equal_opportunity" or "average_odds".
     tolerance : float, default=0.05
         Bound on the gap between groups, in (0, 1].
+    margin : float, default=0.2
+        Share of the tolerance, in [0, 1), kept as a margin. The library goes to the
+        bound itself, and new data lies beyond it half the time.
     n_thresholds : int, default=100
         Cut-offs tried.
     n_margins : int, default=50
@@ -263,6 +279,7 @@ class RejectOptionClassification(_LabelPostProcessor):
 
     _parameter_constraints: dict = {
         **PostProcessor._parameter_constraints,
+        **MARGIN,
         "n_thresholds": [Interval(Integral, 1, None, closed="left")],
         "n_margins": [Interval(Integral, 1, None, closed="left")],
     }
@@ -273,6 +290,7 @@ class RejectOptionClassification(_LabelPostProcessor):
         *,
         constraint="statistical_parity",
         tolerance=0.05,
+        margin=0.2,
         n_thresholds=100,
         n_margins=50,
         debias_fraction=0.25,
@@ -281,6 +299,7 @@ class RejectOptionClassification(_LabelPostProcessor):
         self.estimator = estimator
         self.constraint = constraint
         self.tolerance = tolerance
+        self.margin = margin
         self.n_thresholds = n_thresholds
         self.n_margins = n_margins
         self.debias_fraction = debias_fraction
@@ -303,8 +322,8 @@ class RejectOptionClassification(_LabelPostProcessor):
             num_class_thresh=self.n_thresholds,
             num_ROC_margin=self.n_margins,
             metric_name=REJECT_OPTION[name],
-            metric_ub=self.tolerance,
-            metric_lb=-self.tolerance,
+            metric_ub=self._aim(),
+            metric_lb=-self._aim(),
         )
         self.processor_.fit(dataset(rows.y, groups), dataset(predicted, groups, score))
 

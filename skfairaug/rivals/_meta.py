@@ -16,9 +16,19 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter, validate_data
+from skorch import NeuralNet
 
 from skfairaug._base import Rows, split_cells
-from skfairaug._nets import is_fitted_net, isolated_random_state, portable_state, restored_state
+from skfairaug._nets import (
+    is_fitted_net,
+    isolated_random_state,
+    portable_state,
+    predict_log_proba,
+    restored_state,
+    to_device,
+    train_net,
+    unwrap,
+)
 from skfairaug._validation import (
     Groups,
     check_cells,
@@ -30,6 +40,9 @@ from skfairaug._validation import (
 from skfairaug.metrics._constraints import get_constraint
 
 FLOATS = [np.float32, np.float64]
+
+#: Of the rivals with a margin.
+MARGIN = {"margin": [Interval(Real, 0, 1, closed="left")]}
 
 
 class MetaRival(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
@@ -144,6 +157,10 @@ class MetaRival(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         favourable = self._favourable(self._checked(X))
         return self.classes_[favourable.astype(int)]
 
+    def _aim(self):
+        """The gap to ask a library for that goes to the bound itself."""
+        return (1 - self.margin) * self.tolerance
+
     def _new_classifier(self):
         """A clone of the unfitted `estimator`; None stands for a logistic regression."""
         if self.estimator is None:
@@ -170,7 +187,11 @@ class PostProcessor(MetaRival):
             return self.estimator, rows
         kept, spent = split_cells(rows.cells, self.debias_fraction, self._seed)
         check_training_rows(rows.cells, kept, spent)
-        estimator = self._new_classifier().fit(rows.X[spent], rows.y[spent])
+        X, y = rows.X[spent], rows.y[spent]
+        if isinstance(self.estimator, NeuralNet):
+            estimator = train_net(self.estimator, X.astype(np.float32), y)
+        else:
+            estimator = self._new_classifier().fit(X, y)
         groups = Groups(rows.groups.codes[kept], rows.groups.names)
         return estimator, Rows(rows.X[kept], rows.y[kept], groups, None)
 
@@ -239,6 +260,11 @@ def favourable_score(estimator, X):
     is_probability : bool
         Whether it lies in [0, 1].
     """
+    if is_fitted_net(estimator):
+        # Takes rows of any precision and leaves the net in the mode that it was in.
+        net = unwrap(estimator)
+        log_proba = predict_log_proba(net, to_device(net, X.astype(np.float32)))
+        return np.exp(log_proba[:, 1].double().cpu().numpy()), True
     if hasattr(estimator, "predict_proba"):
         proba = np.asarray(estimator.predict_proba(X), dtype=np.float64)
         return proba[:, 1], True

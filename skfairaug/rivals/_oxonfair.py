@@ -9,6 +9,7 @@ from sklearn.utils._param_validation import Interval
 
 from skfairaug.metrics._constraints import get_constraint
 from skfairaug.rivals._meta import (
+    MARGIN,
     NeedsGroups,
     PostProcessor,
     check_scorer,
@@ -80,6 +81,8 @@ def fit_offsets(y, margin, groups, slots, constraint, tolerance):
 class _Offsets(PostProcessor):
     """Base of both: fits offsets on the rows that debias."""
 
+    _parameter_constraints: dict = {**PostProcessor._parameter_constraints, **MARGIN}
+
     def _fit(self, rows):
         load()
         if self.estimator is not None:
@@ -98,7 +101,7 @@ class _Offsets(PostProcessor):
             rows.groups.codes,
             slots,
             get_constraint(self.constraint).name,
-            self.tolerance,
+            self._aim(),
         )
 
     def _margin(self, X):
@@ -126,6 +129,9 @@ class OxonFair(_Offsets):
         Bias measure, see `skfairaug.metrics.CONSTRAINTS`.
     tolerance : float, default=0.05
         Bound on the gap between groups, in (0, 1].
+    margin : float, default=0.2
+        Share of the tolerance, in [0, 1), kept as a margin. The library goes to the
+        bound itself, and new data lies beyond it half the time.
     debias_fraction : float, default=0.25
         Where `estimator` is not fitted: share of the rows, in (0, 1), that debias it.
         The others train it.
@@ -182,7 +188,7 @@ class OxonFair(_Offsets):
     """
 
     _parameter_constraints: dict = {
-        **PostProcessor._parameter_constraints,
+        **_Offsets._parameter_constraints,
         "group_estimator": "no_validation",
         "certainty": [Interval(Real, 0, 1, closed="both")],
     }
@@ -195,6 +201,7 @@ class OxonFair(_Offsets):
         certainty=2 / 3,
         constraint="statistical_parity",
         tolerance=0.05,
+        margin=0.2,
         debias_fraction=0.25,
         random_state=None,
     ):
@@ -203,6 +210,7 @@ class OxonFair(_Offsets):
         self.certainty = certainty
         self.constraint = constraint
         self.tolerance = tolerance
+        self.margin = margin
         self.debias_fraction = debias_fraction
         self.random_state = random_state
 
@@ -258,6 +266,9 @@ class OxonFairWithGroups(NeedsGroups, _Offsets):
         Bias measure, see `skfairaug.metrics.CONSTRAINTS`.
     tolerance : float, default=0.05
         Bound on the gap between groups, in (0, 1].
+    margin : float, default=0.2
+        Share of the tolerance, in [0, 1), kept as a margin. The library goes to the
+        bound itself, and new data lies beyond it half the time.
     debias_fraction : float, default=0.25
         Where `estimator` is not fitted: share of the rows, in (0, 1), that debias it.
         The others train it.
@@ -317,12 +328,14 @@ class OxonFairWithGroups(NeedsGroups, _Offsets):
         *,
         constraint="statistical_parity",
         tolerance=0.05,
+        margin=0.2,
         debias_fraction=0.25,
         random_state=None,
     ):
         self.estimator = estimator
         self.constraint = constraint
         self.tolerance = tolerance
+        self.margin = margin
         self.debias_fraction = debias_fraction
         self.random_state = random_state
 

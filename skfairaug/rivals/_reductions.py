@@ -12,7 +12,7 @@ from sklearn.utils._param_validation import Interval
 from skfairaug.metrics._cells import cell_counts, prediction_rates
 from skfairaug.metrics._constraints import get_constraint
 from skfairaug.metrics._phi import expected_phi
-from skfairaug.rivals._meta import MetaRival, check_weighted
+from skfairaug.rivals._meta import MARGIN, MetaRival, check_weighted
 
 #: Constraint -> fairlearn's moment. It has no average odds: equalized odds bound them.
 MOMENTS = {
@@ -26,12 +26,12 @@ MOMENTS = {
 class Reduction(MetaRival):
     """What both reductions share: the moment, and the score of a mixture."""
 
-    def _moment(self, rows):
+    def _moment(self, rows, gap):
         """Moment with the bound on each group's distance from all, and costs by class."""
         name = get_constraint(self.constraint).name
         share = np.bincount(rows.groups.codes).min() / len(rows.y)
         # A gap g between two groups is one of at most (1 - smallest share) g to all.
-        bound = self.tolerance * (1 - share if len(rows.groups.names) == 2 else 0.5)
+        bound = gap * (1 - share if len(rows.groups.names) == 2 else 0.5)
         favourable = rows.y.mean()
         costs = {"fp": 0.5 / (1 - favourable), "fn": 0.5 / favourable}
 
@@ -83,6 +83,9 @@ class ExponentiatedGradient(Reduction):
         has.
     tolerance : float, default=0.05
         Bound on the gap between groups, in (0, 1].
+    margin : float, default=0.2
+        Share of the tolerance, in [0, 1), kept as a margin. The library goes to the
+        bound itself, and new data lies beyond it half the time.
     max_iter : int, default=50
         Rounds of the game at most.
     randomized : bool, default=True
@@ -140,6 +143,7 @@ class ExponentiatedGradient(Reduction):
 
     _parameter_constraints: dict = {
         **Reduction._parameter_constraints,
+        **MARGIN,
         "max_iter": [Interval(Integral, 1, None, closed="left")],
         "randomized": ["boolean"],
     }
@@ -150,6 +154,7 @@ class ExponentiatedGradient(Reduction):
         *,
         constraint="statistical_parity",
         tolerance=0.05,
+        margin=0.2,
         max_iter=50,
         randomized=True,
         random_state=None,
@@ -157,12 +162,13 @@ class ExponentiatedGradient(Reduction):
         self.estimator = estimator
         self.constraint = constraint
         self.tolerance = tolerance
+        self.margin = margin
         self.max_iter = max_iter
         self.randomized = randomized
         self.random_state = random_state
 
     def _fit(self, rows):
-        moment = self._moment(rows)
+        moment = self._moment(rows, self._aim())
         game = reductions.ExponentiatedGradient(
             self._classifier(),
             constraints=moment,
@@ -209,8 +215,9 @@ class GridSearch(Reduction):
         :func:`~skfairaug.metrics.expected_phi`.
     grid_size : int, default=30
         Points of the grid.
-    grid_limit : float, default=2.0
-        Largest multiplier. The right one depends on the data.
+    grid_limit : float, default=None
+        Largest multiplier. The right one depends on the data; None is 2, and 0.5 for odds,
+        whose two multipliers add up.
     random_state : int, RandomState instance or None, default=None
         Unused: nothing is drawn.
 
@@ -250,7 +257,7 @@ class GridSearch(Reduction):
         **Reduction._parameter_constraints,
         "caution": [Interval(Real, 0, None, closed="left")],
         "grid_size": [Interval(Integral, 2, None, closed="left")],
-        "grid_limit": [Interval(Real, 0, None, closed="neither")],
+        "grid_limit": [Interval(Real, 0, None, closed="neither"), None],
     }
 
     def __init__(
@@ -261,7 +268,7 @@ class GridSearch(Reduction):
         tolerance=0.05,
         caution=1.0,
         grid_size=30,
-        grid_limit=2.0,
+        grid_limit=None,
         random_state=None,
     ):
         self.estimator = estimator
@@ -273,11 +280,14 @@ class GridSearch(Reduction):
         self.random_state = random_state
 
     def _fit(self, rows):
+        limit = self.grid_limit
+        if limit is None:
+            limit = 0.5 if get_constraint(self.constraint).name.endswith("odds") else 2.0
         grid = reductions.GridSearch(
             self._classifier(),
-            constraints=self._moment(rows),
+            constraints=self._moment(rows, self.tolerance),
             grid_size=self.grid_size,
-            grid_limit=self.grid_limit,
+            grid_limit=limit,
         )
         with fairlearn_on_todays_pandas():
             grid.fit(rows.X, rows.y, sensitive_features=rows.groups.codes)

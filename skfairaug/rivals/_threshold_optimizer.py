@@ -1,11 +1,15 @@
 """fairlearn's ThresholdOptimizer: a cut-off for each group."""
 
+from numbers import Integral
+
 import numpy as np
 from fairlearn import postprocessing
 from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils._param_validation import Interval
 
 from skfairaug.metrics._constraints import get_constraint
 from skfairaug.rivals._meta import (
+    MARGIN,
     NeedsGroups,
     PostProcessor,
     check_scorer,
@@ -53,6 +57,9 @@ class ThresholdOptimizer(NeedsGroups, PostProcessor):
     tolerance : float, default=0.05
         Bound on the gap between groups, in (0, 1]. fairlearn makes odds equal whatever
         the tolerance.
+    margin : float, default=0.2
+        Share of the tolerance, in [0, 1), kept as a margin. The library goes to the
+        bound itself, and new data lies beyond it half the time.
     relaxed : bool, default=True
         Whether to use the tolerance; False makes the rates equal on the rows of `fit`.
     grid_size : int, default=1000
@@ -107,8 +114,9 @@ class ThresholdOptimizer(NeedsGroups, PostProcessor):
 
     _parameter_constraints: dict = {
         **PostProcessor._parameter_constraints,
+        **MARGIN,
         "relaxed": ["boolean"],
-        "grid_size": [int],
+        "grid_size": [Interval(Integral, 1, None, closed="left")],
     }
 
     def __init__(
@@ -117,6 +125,7 @@ class ThresholdOptimizer(NeedsGroups, PostProcessor):
         *,
         constraint="statistical_parity",
         tolerance=0.05,
+        margin=0.2,
         relaxed=True,
         grid_size=1000,
         debias_fraction=0.25,
@@ -125,6 +134,7 @@ class ThresholdOptimizer(NeedsGroups, PostProcessor):
         self.estimator = estimator
         self.constraint = constraint
         self.tolerance = tolerance
+        self.margin = margin
         self.relaxed = relaxed
         self.grid_size = grid_size
         self.debias_fraction = debias_fraction
@@ -143,7 +153,7 @@ class ThresholdOptimizer(NeedsGroups, PostProcessor):
             grid_size=self.grid_size,
             prefit=True,
             predict_method="predict",
-            tol=self.tolerance if relaxed else None,
+            tol=self._aim() if relaxed else None,
         )
         score, _ = favourable_score(self.estimator_, rows.X)
         codes = rows.groups.codes

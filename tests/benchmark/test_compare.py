@@ -1,5 +1,6 @@
 """compare: same splits, nothing lost, nothing stops."""
 
+import time
 import warnings
 
 import numpy as np
@@ -18,6 +19,7 @@ from skfairaug.benchmark import compare
 from skfairaug.benchmark._compare import MEASURES
 from skfairaug.benchmark._protocol import split_rows
 from skfairaug.metrics import bias
+from skfairaug.rivals import ThresholdOnly
 
 
 class Fails(ClassifierMixin, BaseEstimator):
@@ -239,3 +241,23 @@ def test_other_processes_through_dask(data, net, tuner):
     ):
         there = compare(**arguments)
     pd.testing.assert_frame_equal(settle(here), settle(there))
+
+
+def test_no_constraint_stays_no_constraint(data):
+    free = ThresholdOnly(LogisticRegression(), constraint=None)
+    bound = ThresholdOnly(LogisticRegression(), constraint="average_odds")
+    frame = compare({"free": free, "bound": bound}, cv=[0], **data).set_index("method")
+    assert frame.loc["free", "balanced_accuracy"] > frame.loc["bound", "balanced_accuracy"]
+
+
+class Slow(LogisticRegression):
+    def fit(self, X, y):
+        time.sleep(0.2)
+        return super().fit(X, y)
+
+
+def test_training_a_classifier_of_its_own_counts(data):
+    frame = compare({"own": ThresholdOnly(Slow())}, cv=[0], **data)
+    assert frame.loc[0, "fit_seconds"] > 0.2
+    shared = compare({"given": ThresholdOnly(None)}, estimator=Slow(), cv=[0], **data)
+    assert shared.loc[0, "fit_seconds"] < 0.2 < shared.loc[0, "estimator_seconds"]

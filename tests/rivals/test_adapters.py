@@ -193,7 +193,7 @@ def test_exponentiated_gradient_costs_are_balanced_accuracy(data):
     X, y, groups, _ = data
     model = make("ExponentiatedGradient")
     rows = model._validate_rows(X, y, groups)
-    moment = model._moment(rows)
+    moment = model._moment(rows, 0.1)
     objective = moment.default_objective()
     objective.load_data(X, y, sensitive_features=groups)
     y_pred = X[:, 0] > 0
@@ -204,9 +204,9 @@ def test_exponentiated_gradient_costs_are_balanced_accuracy(data):
 def test_exponentiated_gradient_bounds_the_gap(data):
     """Predictors with a gap of the tolerance meet fairlearn's bound exactly."""
     X, y, groups, _ = data
-    model = make("ExponentiatedGradient", tolerance=0.1)
+    model = make("ExponentiatedGradient")
     rows = model._validate_rows(X, y, groups)
-    moment = model._moment(rows)
+    moment = model._moment(rows, 0.1)
     with fairlearn_on_todays_pandas():
         moment.load_data(X, y, sensitive_features=groups)
     rate = np.where(groups == "f", 0.4, 0.5)
