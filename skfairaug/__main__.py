@@ -17,6 +17,9 @@ from skfairaug.benchmark._protocol import FETCHERS, run_seeds, summary
 from skfairaug.benchmark._tables import run_setting, write
 from skfairaug.metrics._constraints import CONSTRAINTS
 
+#: Columns of the paper's tables that fit on a screen.
+SHOWN = ["paper BA", "BA", "|b|", "inside", "Phi", "seconds", "needs A"]
+
 
 def main(argv=None):
     """Parse arguments and run a command; returns the exit status."""
@@ -167,15 +170,16 @@ def run_tables(args, console):
             cache_dir=args.cache_dir or Path(args.out) / "networks",
         )
         table = write(setting, results, args.out)
-        console.print(frame_table(setting.title, table.reset_index()))
-    console.print(f"CSV, Markdown and figures are in {args.out}")
+        console.print(frame_table(setting.title, table[SHOWN].reset_index()))
+    console.print(f"All columns, as CSV and Markdown, and the figures are in {args.out}")
 
 
 def frame_table(title, frame):
     """A DataFrame as a table on screen."""
     table = Table(title=title)
-    for name in frame:
-        table.add_column(name, justify="left" if frame[name].dtype == object else "right")
+    for i, name in enumerate(frame):
+        numeric = pd.api.types.is_numeric_dtype(frame[name])
+        table.add_column(name, justify="right" if numeric else "left", no_wrap=i == 0)
     for row in frame.itertuples(index=False):
         table.add_row(*(_cell(value) for value in row))
     return table
@@ -184,7 +188,7 @@ def frame_table(title, frame):
 def _cell(value):
     if isinstance(value, float):
         return "" if value != value else f"{value:.3f}"
-    return str(value)
+    return "" if value is None else str(value)
 
 
 if __name__ == "__main__":

@@ -255,8 +255,8 @@ def table(setting, results):
     published = [PUBLISHED[setting].get(name, Published(None, None)) for name in summary.index]
     table = pd.DataFrame(
         {
-            "paper BA": [one.balanced_accuracy for one in published],
-            "paper |b|": [one.bias for one in published],
+            "paper BA": np.array([one.balanced_accuracy for one in published], dtype=float),
+            "paper |b|": np.array([one.bias for one in published], dtype=float),
             "BA": summary["balanced_accuracy"],
             "std": summary["balanced_accuracy_std"],
             "|b|": summary["abs_bias"],

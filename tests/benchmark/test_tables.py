@@ -1,0 +1,125 @@
+"""The paper's tables: its numbers, the rows, what is written."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from skfairaug.__main__ import main
+from skfairaug.benchmark import _tables
+from skfairaug.benchmark._paper import COMPAS_EOD, PUBLISHED, TABLES, Published
+from skfairaug.benchmark._tables import (
+    methods,
+    run_setting,
+    slug,
+    strong_methods,
+    table,
+    train_strong_network,
+    verdict,
+    write,
+)
+from skfairaug.datasets import make_loans
+
+ROWS = ["Baseline", "EqOdds", "FairAugmentFineTuner", "ThresholdOnly"]
+
+
+@pytest.fixture(scope="module")
+def loans():
+    """Loans in the place of COMPAS, and a network that is trained in a second."""
+
+    def fetch(data_home, *, sensitive, encode):
+        assert (data_home, sensitive) == ("somewhere", "sex")
+        return make_loans(900, random_state=0, encode=encode)
+
+    quick = {"batch_size": 64, "patience": 2, "floor": 0.0}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(_tables.FETCHERS, "compas", fetch)
+        patch.setitem(_tables.TRAINING, "compas", quick)
+        yield
+
+
+@pytest.fixture(scope="module")
+def results(loans, tmp_path_factory):
+    tmp_path = tmp_path_factory.mktemp("tables")
+    return run_setting(
+        COMPAS_EOD,
+        [0, 1],
+        tolerance=0.1,
+        data_home="somewhere",
+        rows=ROWS,
+        folder=tmp_path,
+        cache_dir=tmp_path / "nets",
+    )
+
+
+def test_every_published_row_can_be_run():
+    assert {setting for part in TABLES.values() for setting in part} == PUBLISHED.keys()
+    known = methods(5)
+    for rows in PUBLISHED.values():
+        assert rows.keys() <= known.keys()
+    assert not known.keys() & strong_methods().keys()
+
+
+def test_results_and_table(results):
+    assert results["error"].tolist() == [""] * 8
+    assert results["constraint"].eq("equal_opportunity").all()
+    rows = table(COMPAS_EOD, results)
+    assert rows.index.tolist() == ROWS
+    means = results.groupby("method")["balanced_accuracy"].mean()
+    np.testing.assert_allclose(rows["BA"], means[ROWS])
+    assert rows.loc["EqOdds", "paper BA"] == 0.51
+    assert rows.loc["EqOdds", "needs A"] == "yes"
+    assert np.isnan(rows.loc["ThresholdOnly", "paper BA"])
+    assert np.isnan(rows.loc["FairAugmentFineTuner", "p (Holm)"])
+
+
+def test_what_is_written(results, tmp_path):
+    rows = write(COMPAS_EOD, results, tmp_path)
+    stem = tmp_path / slug(COMPAS_EOD, 0.1)
+    read = pd.read_csv(f"{stem}.csv", index_col="method")
+    np.testing.assert_allclose(read["BA"], rows["BA"], atol=5e-4)
+    text = (tmp_path / f"{stem.name}.md").read_text()
+    assert text.startswith("# compas, sex: equal opportunity within 0.1")
+    assert "| EqOdds" in text
+    assert (tmp_path / f"{stem.name}.png").stat().st_size > 10_000
+
+
+def test_unknown_rows(loans, tmp_path):
+    arguments = {"data_home": "somewhere", "folder": tmp_path, "cache_dir": tmp_path}
+    with pytest.raises(ValueError, match=r"no such rows: \['Luck'\]; there are \['Baseline'"):
+        run_setting(COMPAS_EOD, [0], rows=["Luck"], **arguments)
+
+
+@pytest.mark.parametrize(
+    ("published", "accuracy", "size", "expected"),
+    [
+        (Published(None, None), 0.6, 0.0, ""),
+        (Published(0.6, 0.04), 0.61, 0.04, "reproduced"),
+        (Published(0.6, 0.04), 0.57, 0.04, "not reproduced: lower"),
+        (Published(0.6, 0.04), 0.7, 0.04, "higher"),
+        (Published(0.6, 0.04), np.nan, np.nan, "not reproduced: it failed"),
+        (Published(None, 0.2), 0.7, 0.1, "out of bound there, out of bound here"),
+        (Published(None, 0.2), 0.7, 0.01, "out of bound there, inside here"),
+    ],
+)
+def test_verdict(published, accuracy, size, expected):
+    assert verdict(published, accuracy, size, 0.05) == expected
+
+
+def test_strong_network_is_cached(tmp_path):
+    rng = np.random.RandomState(0)
+    X = rng.normal(size=(300, 3)).astype(np.float32)
+    y = (X[:, 0] > 0).astype(int)
+    one, again = (train_strong_network(X, y, 0, cache_dir=tmp_path) for _ in range(2))
+    other = train_strong_network(X, y, 1, cache_dir=tmp_path)
+    np.testing.assert_array_equal(one.predict_proba(X), again.predict_proba(X))
+    assert (one.predict_proba(X) != other.predict_proba(X)).any()
+
+
+def test_the_command(loans, tmp_path, capsys):
+    arguments = ["tables", "--table", "5", "--seeds", "1", "--data-home", "somewhere"]
+    arguments += ["--methods", "Baseline; ThresholdOnly", "--out", str(tmp_path)]
+    assert main(arguments) == 0
+    shown = capsys.readouterr().out
+    assert "Baseline" in shown
+    assert "ThresholdOnly" in shown
+    assert (tmp_path / "compas-sex-equal-opportunity-0.05.csv").exists()
