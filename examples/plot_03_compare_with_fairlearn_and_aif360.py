@@ -99,5 +99,5 @@ summary[[*columns, "needs_sensitive_features", "difference", "p_value"]].round(3
 # ``needs_sensitive_features``: some of these methods ask for the group of every person they
 # decide on, which is often neither known nor lawful.
 
-ParetoDisplay.from_results(results)
+ParetoDisplay.from_results(results, annotate="legend")
 plt.show()

@@ -11,7 +11,8 @@ from skfairaug.metrics._hard import bias as signed_bias
 from skfairaug.metrics._predictions import encode_decisions, predict_labels, predict_score
 from skfairaug.metrics._threshold import threshold_curve
 
-ANNOTATIONS = ("all", "front", None)
+ANNOTATIONS = ("all", "front", "legend", None)
+MARKS = "osD^v"  # one after the other, where the ten colours are used up
 
 
 class ParetoDisplay:
@@ -46,8 +47,8 @@ class ParetoDisplay:
         The candidates that none other beats, see :func:`pareto_front`.
     line_ : matplotlib Line2D
         The front: the best balanced accuracy at or below each bias.
-    points_ : matplotlib ErrorbarContainer or None
-        The candidates; None for a curve.
+    points_ : matplotlib ErrorbarContainer, list of them or None
+        The candidates; a list with ``annotate="legend"``, None for a curve.
     chosen_ : matplotlib Line2D or None
         The choice.
     ax_ : matplotlib Axes
@@ -106,15 +107,16 @@ class ParetoDisplay:
             ``cv_results_`` of a search, or what :func:`compare` returned.
         selector : ParetoSelector, default=None
             Says which scores to read, the tolerance, and makes the choice.
-            None is ``ParetoSelector()``.
+            None is ``ParetoSelector()``, with the tolerance of a comparison.
         by : str, default="method"
             Column of the results of a comparison that tells the candidates.
         name : str, default=None
             What the legend calls them.
         ax : matplotlib Axes, default=None
             Where to draw; None makes a figure.
-        annotate : {"all", "front", None}, default=None
-            Which candidates to name in the picture.
+        annotate : {"all", "front", "legend", None}, default=None
+            Which candidates to name in the picture; "legend" gives each its own mark and
+            names them beside it.
         **kwargs : dict
             Passed to the line of the front, ``color`` to all.
 
@@ -124,7 +126,11 @@ class ParetoDisplay:
             With error bars of one standard error where there are several splits.
         """
         check_matplotlib_support(f"{cls.__name__}.from_results")
-        selector = ParetoSelector() if selector is None else selector
+        if selector is None:
+            tolerance = _only_value(results, "tolerance")
+            selector = (
+                ParetoSelector() if tolerance is None else ParetoSelector(tolerance=tolerance)
+            )
         candidates = selector.read(results, by)
         index = selector.choose(candidates)
         display = cls(
@@ -273,8 +279,9 @@ class ParetoDisplay:
             Where to draw; several displays may share it. None makes a figure.
         name : str, default=None
             What the legend calls it; None takes that of the display.
-        annotate : {"all", "front", None}, default=None
-            Which candidates to name in the picture.
+        annotate : {"all", "front", "legend", None}, default=None
+            Which candidates to name in the picture; "legend" gives each its own mark and
+            names them beside it.
         **kwargs : dict
             Passed to the line of the front, ``color`` to all.
 
@@ -299,10 +306,10 @@ class ParetoDisplay:
         name = self.name if name is None else name
         prefix = "" if name is None else f"{name}: "
         self._draw_front(prefix, kwargs)
-        self._draw_points(prefix)
+        self._draw_points(prefix, annotate)
         self._draw_chosen(prefix)
         self._draw_labels(annotate)
-        self._draw_frame()
+        self._draw_frame(beside=annotate == "legend")
         return self
 
     def _draw_front(self, prefix, kwargs):
@@ -312,22 +319,36 @@ class ParetoDisplay:
         style = {"where": "post", "label": prefix + label, "linewidth": 1.5} | kwargs
         (self.line_,) = self.ax_.step(self.bias[order], self.accuracy[order], **style)
 
-    def _draw_points(self, prefix):
+    def _draw_points(self, prefix, annotate):
         self.points_ = None
         if self.curve:
             return
-        self.points_ = self.ax_.errorbar(
-            self.bias,
-            self.accuracy,
-            xerr=_drawn(self.bias_error),
-            yerr=_drawn(self.accuracy_error),
+        if annotate == "legend" and self.labels is not None:
+            self.points_ = [
+                self._draw_some([i], f"{prefix}{label}", fmt=MARKS[i // 10 % len(MARKS)])
+                for i, label in enumerate(self.labels)
+            ]
+            return
+        self.points_ = self._draw_some(
+            slice(None),
+            f"{prefix}candidates",
             fmt="o",
-            markersize=5,
-            elinewidth=0.8,
             color=self.line_.get_color(),
             alpha=0.45,
-            label=f"{prefix}candidates",
         )
+
+    def _draw_some(self, which, label, **style):
+        """Candidates with their error bars."""
+        errors = {
+            name: None if error is None else error[which]
+            for name, error in (
+                ("xerr", _drawn(self.bias_error)),
+                ("yerr", _drawn(self.accuracy_error)),
+            )
+        }
+        x, y = self.bias[which], self.accuracy[which]
+        style = {"markersize": 5, "elinewidth": 0.8, **errors, **style}
+        return self.ax_.errorbar(x, y, label=label, **style)
 
     def _draw_chosen(self, prefix):
         self.chosen_ = None
@@ -346,7 +367,7 @@ class ParetoDisplay:
         )
 
     def _draw_labels(self, annotate):
-        if annotate is None or self.labels is None:
+        if annotate in (None, "legend") or self.labels is None:
             return
         for label, accuracy, bias, stands in zip(
             self.labels, self.accuracy, self.bias, self.front, strict=True
@@ -361,7 +382,7 @@ class ParetoDisplay:
                     va="top",
                 )
 
-    def _draw_frame(self):
+    def _draw_frame(self, beside):
         """The tolerance, the axes and the legend, which several displays share."""
         drawn = {line.get_gid() for line in self.ax_.lines}
         gid = f"tolerance {self.tolerance}"
@@ -372,7 +393,10 @@ class ParetoDisplay:
         notion = "" if self.constraint is None else f" ({self.constraint.replace('_', ' ')})"
         self.ax_.set(xlabel=f"|bias|{notion}", ylabel="balanced accuracy")
         self.ax_.set_xlim(left=-0.01)
-        self.ax_.legend(loc="lower right", frameon=False)
+        place = {"loc": "lower right"}
+        if beside:
+            place = {"loc": "center left", "bbox_to_anchor": (1, 0.5), "fontsize": "small"}
+        self.ax_.legend(frameon=False, **place)
 
 
 def plot_pareto(nets, predictions, test, constraint, tolerance, path):

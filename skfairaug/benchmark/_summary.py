@@ -40,8 +40,8 @@ def summarize(
     Raises
     ------
     ValueError
-        If `results` has several constraints or tolerances, `reference` is not among
-        the methods, or `score` is unknown.
+        If `results` has several constraints or tolerances, or a method and split
+        twice, `reference` is not among the methods, or `score` is unknown.
 
     Notes
     -----
@@ -163,6 +163,12 @@ def _check(results, reference, score):
         raise ValueError(
             f"results hold {len(goals)} goals {goals.to_numpy().tolist()}; summarise one at "
             "a time."
+        )
+    twice = results[results.duplicated(["method", "split"])]
+    if len(twice):
+        raise ValueError(
+            f"results hold more than one row of method {twice['method'].iloc[0]!r} and split "
+            f"{twice['split'].iloc[0]}."
         )
     methods = results["method"].unique().tolist()
     if reference is not None and reference not in methods:

@@ -337,8 +337,11 @@ def write(setting, results, folder):
     title = f"{setting.title} within {tolerance:g}"
     text = rows.reset_index().to_markdown(index=False, floatfmt=".3f", missingval="")
     Path(f"{stem}.md").write_text(f"# {title}\n\n{text}\n")
-    figure = Figure(figsize=(8, 5), layout="constrained")
-    display = ParetoDisplay.from_results(results, ax=figure.subplots())
-    display.ax_.set_title(title)
+    figure = Figure(figsize=(10, 8), layout="constrained")
+    display = ParetoDisplay.from_results(results, ax=figure.subplots(), annotate="legend")
+    right = 5 * tolerance
+    beyond = rows.index[rows["|b|"] > right].tolist()
+    display.ax_.set_title(title + (f"; further right: {', '.join(beyond)}" if beyond else ""))
+    display.ax_.set_xlim(right=right)
     figure.savefig(f"{stem}.png", dpi=120)
     return rows

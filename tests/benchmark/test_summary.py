@@ -130,3 +130,9 @@ def test_goals_are_not_mixed(results):
     results.loc[3, "tolerance"] = 0.1
     with pytest.raises(ValueError, match="hold 2 goals"):
         summarize(results)
+
+
+def test_rows_do_not_count_twice(results):
+    twice = pd.concat([results, results.iloc[[3]]])
+    with pytest.raises(ValueError, match="more than one row of method 'reference' and split 3"):
+        summarize(twice)
