@@ -23,6 +23,7 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from skorch import NeuralNetClassifier
 
 from skfairaug import FairAugmentFineTuner
+from skfairaug.benchmark import ParetoDisplay, ParetoSelector
 from skfairaug.datasets import make_loans
 from skfairaug.metrics import make_fairness_scorer, phi_scorer, statistical_parity_difference
 from skfairaug.modules import TabularMLP
@@ -49,7 +50,9 @@ net = NeuralNetClassifier(
 # %%
 # The search
 # ----------
-# `clone` keeps the trained net, so every candidate starts from the same weights.
+# `clone` keeps the trained net, so every candidate starts from the same weights. As `refit`,
+# :class:`~skfairaug.benchmark.ParetoSelector` picks the candidate that is most accurate and
+# surely inside the bound.
 
 tuner = FairAugmentFineTuner(net, random_state=0).set_fit_request(sensitive_features=True)
 pipeline = make_pipeline(FunctionTransformer(scaler.transform), tuner)
@@ -59,14 +62,6 @@ scoring = {
     "phi": phi_scorer("statistical_parity", tolerance=0.05),
 }
 
-
-def most_accurate_inside(results):
-    """Index of the best mean balanced accuracy among candidates inside the bound."""
-    inside = -results["mean_test_bias"] < 0.05
-    accuracy = np.where(inside, results["mean_test_balanced_accuracy"], 0.0)
-    return int(accuracy.argmax())
-
-
 search = GridSearchCV(
     pipeline,
     {
@@ -74,7 +69,7 @@ search = GridSearchCV(
         "fairaugmentfinetuner__caution": [0.0, 1.0],
     },
     scoring=scoring,
-    refit=most_accurate_inside,
+    refit=ParetoSelector(tolerance=0.05),
     cv=3,
 )
 search.fit(X[rest], y[rest], sensitive_features=sex[rest])
@@ -83,30 +78,9 @@ print(search.best_params_)
 # %%
 # What the search saw
 # -------------------
-# A bar is the standard deviation over the folds.
+# A bar is the standard error over the folds.
 
-results = search.cv_results_
-fig, ax = plt.subplots(layout="constrained")
-ax.errorbar(
-    -results["mean_test_bias"],
-    results["mean_test_balanced_accuracy"],
-    xerr=results["std_test_bias"],
-    yerr=results["std_test_balanced_accuracy"],
-    fmt="o",
-    color="0.6",
-    label="candidates",
-)
-ax.plot(
-    -results["mean_test_bias"][search.best_index_],
-    results["mean_test_balanced_accuracy"][search.best_index_],
-    "o",
-    color="C3",
-    zorder=3,
-    label="chosen",
-)
-ax.axvline(0.05, color="0.4", linestyle="--", label="bound")
-ax.set(xlabel="|bias| on held-out folds", ylabel="balanced accuracy on held-out folds")
-ax.legend()
+ParetoDisplay.from_results(search.cv_results_)
 plt.show()
 
 sklearn.set_config(enable_metadata_routing=False)

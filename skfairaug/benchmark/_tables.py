@@ -112,6 +112,7 @@ def strong_methods():
         "Baseline, LightGBM": ThresholdOnly(trees(), constraint=None),
         "ThresholdOnly, LightGBM": ThresholdOnly(trees()),
         "ThresholdOptimizer, LightGBM": ThresholdOptimizer(trees()),
+        "ExponentiatedGradient, LightGBM": ExponentiatedGradient(trees()),
         "ExponentiatedGradient, LightGBM, threshold": ThresholdOnly(
             ExponentiatedGradient(trees())
         ),
