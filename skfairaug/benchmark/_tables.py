@@ -251,7 +251,7 @@ def table(setting, results):
         A row per method, in the order of the results.
     """
     reference = OURS if OURS in set(results["method"]) else None
-    summary = summarize(results, reference=reference)
+    summary = summarize(results)
     tolerance = results["tolerance"].iloc[0]
     published = [PUBLISHED[setting].get(name, Published(None, None)) for name in summary.index]
     table = pd.DataFrame(
@@ -273,8 +273,10 @@ def table(setting, results):
         index=summary.index,
     )
     if reference:
-        table["BA - ours"] = summary["difference"]
-        table["p (Holm)"] = summary["p_value"]
+        for name, score in (("BA", "balanced_accuracy"), ("Phi", "phi")):
+            tested = summarize(results, reference=reference, score=score)
+            table[f"{name} - ours"] = tested["difference"]
+            table[f"p of {name}"] = tested["p_value"]
     table["against the paper"] = [
         verdict(one, row["BA"], row["|b|"], tolerance)
         for one, (_, row) in zip(published, table.iterrows(), strict=True)

@@ -69,7 +69,7 @@ def test_results_and_table(results):
     assert rows.loc["EqOdds", "paper BA"] == 0.51
     assert rows.loc["EqOdds", "needs A"] == "yes"
     assert np.isnan(rows.loc["ThresholdOnly", "paper BA"])
-    assert np.isnan(rows.loc["FairAugmentFineTuner", "p (Holm)"])
+    assert np.isnan(rows.loc["FairAugmentFineTuner", "p of Phi"])
 
 
 def test_what_is_written(results, tmp_path):
