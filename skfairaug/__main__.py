@@ -18,7 +18,7 @@ from skfairaug.benchmark._tables import run_setting, write
 from skfairaug.metrics._constraints import CONSTRAINTS
 
 #: Columns of the paper's tables that fit on a screen.
-SHOWN = ["paper BA", "BA", "|b|", "inside", "Phi", "seconds", "needs A"]
+SHOWN = ["paper BA", "BA", "abs bias", "inside", "Phi", "seconds", "needs A"]
 
 
 def main(argv=None):

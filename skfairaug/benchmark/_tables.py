@@ -257,10 +257,10 @@ def table(setting, results):
     table = pd.DataFrame(
         {
             "paper BA": np.array([one.balanced_accuracy for one in published], dtype=float),
-            "paper |b|": np.array([one.bias for one in published], dtype=float),
+            "paper abs bias": np.array([one.bias for one in published], dtype=float),
             "BA": summary["balanced_accuracy"],
             "std": summary["balanced_accuracy_std"],
-            "|b|": summary["abs_bias"],
+            "abs bias": summary["abs_bias"],
             "inside": summary["inside"],
             "Phi": summary["phi"],
             "Phi low": summary["phi_low"],
@@ -278,7 +278,7 @@ def table(setting, results):
             table[f"{name} - ours"] = tested["difference"]
             table[f"p of {name}"] = tested["p_value"]
     table["against the paper"] = [
-        verdict(one, row["BA"], row["|b|"], tolerance)
+        verdict(one, row["BA"], row["abs bias"], tolerance)
         for one, (_, row) in zip(published, table.iterrows(), strict=True)
     ]
     return table
@@ -343,7 +343,7 @@ def write(setting, results, folder):
     figure = Figure(figsize=(10, 8), layout="constrained")
     display = ParetoDisplay.from_results(results, ax=figure.subplots(), annotate="legend")
     right = 5 * tolerance
-    beyond = rows.index[rows["|b|"] > right].tolist()
+    beyond = rows.index[rows["abs bias"] > right].tolist()
     display.ax_.set_title(title + (f"; further right: {', '.join(beyond)}" if beyond else ""))
     display.ax_.set_xlim(right=right)
     figure.savefig(f"{stem}.png", dpi=120)
