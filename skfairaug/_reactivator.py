@@ -25,7 +25,7 @@ from skfairaug._nets import (
     predict_log_proba,
     to_device,
 )
-from skfairaug._task import Best, Goal
+from skfairaug._task import Best, Goal, record
 from skfairaug._training import check_finite
 from skfairaug.metrics._constraints import get_constraint
 from skfairaug.steps.mask import (
@@ -301,7 +301,7 @@ class MaskReactivator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, NetHold
                     losses = torch.stack(losses).tolist()
                     check_finite([*losses, log_proba.max().item()], epoch)
                     verdict = best.offer(log_proba, lambda masks=masks: masks)
-                    record(net.history, losses, verdict, float(density(masks)))
+                    record_epoch(net.history, losses, verdict, float(density(masks)))
                     task.best.offer(log_proba, partial(masked_state, net, masks))
             return best.state, True
         except KeyboardInterrupt:
@@ -344,12 +344,10 @@ def to_numpy(masks):
     return {name: mask.cpu().numpy().astype(bool) for name, mask in masks.items()}
 
 
-def record(history, losses, verdict, kept):
+def record_epoch(history, losses, verdict, kept):
     """Append an epoch of mask learning to a skorch history."""
     history.new_epoch()
     history.record("epoch", len(history))
-    history.record("phase", "mask")
     history.record("train_loss", sum(losses) / len(losses))
     history.record("density", kept)
-    history.record("bias", verdict.bias)
-    history.record("balanced_accuracy", verdict.balanced_accuracy)
+    record(history, verdict, "mask")
