@@ -4,7 +4,6 @@ import time
 import warnings
 from contextlib import contextmanager
 from numbers import Integral
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -25,11 +24,15 @@ from skfairaug._nets import PortableNet, is_fitted_net, isolated_random_state
 from skfairaug._validation import check_tolerance, encode_groups, encode_labels
 from skfairaug.benchmark._fingerprint import fingerprint
 from skfairaug.benchmark._protocol import split_rows
-from skfairaug.metrics._constraints import CONSTRAINTS, get_constraint
+from skfairaug.benchmark._results import (
+    COLUMNS,
+    MEASURES,
+    append_result,
+    read_results,
+    results_frame,
+)
+from skfairaug.metrics._constraints import get_constraint
 from skfairaug.metrics._hard import bias
-
-#: The measures of a row, each a column with the signed bias.
-MEASURES = tuple(dict.fromkeys(constraint.name for constraint in CONSTRAINTS.values()))
 
 
 class Part(NamedTuple):
@@ -163,7 +166,7 @@ def compare(
         for name, mitigator in mitigators.items()
         for split, rows in splits.items()
     }
-    results = _read(path)
+    results = read_results(path)
     done = set(results.get("run", ())) & jobs.keys()
     todo = {run: job for run, job in jobs.items() if run not in done}
     needed = {split: splits[split] for _, _, split in todo.values()}
@@ -181,11 +184,11 @@ def compare(
             delayed(_run)(run, name, mitigator, prepared[split], data, goal)
             for run, (name, mitigator, split) in todo.items()
         ):
-            _append(path, row)
+            append_result(path, row)
             fresh.append(row)
             advance(f"{row['method']}, split {row['split']}")
     old = results[results["run"].isin(done)] if done else results.iloc[:0]
-    frame = pd.concat([old, _frame(fresh)]) if len(old) else _frame(fresh)
+    frame = pd.concat([old, results_frame(fresh)]) if len(old) else results_frame(fresh)
     return frame.set_index("run").loc[list(jobs)].reset_index()
 
 
@@ -261,7 +264,7 @@ def _run(run, name, mitigator, prepared, data, goal):
     train, validation, test = (
         _take(data, rows, prepared.preprocessor) for rows in prepared.rows
     )
-    row = dict.fromkeys(_COLUMNS) | {
+    row = dict.fromkeys(COLUMNS) | {
         "run": run,
         "method": name,
         "split": prepared.split,
@@ -390,59 +393,6 @@ def _one_thread():
             yield
     finally:
         torch.set_num_threads(threads)
-
-
-# -- results -------------------------------------------------------------------------
-
-_TEXTS = ("run", "method", "constraint", "warnings", "error")
-_COLUMNS = (
-    "run",
-    "method",
-    "split",
-    "constraint",
-    "tolerance",
-    "balanced_accuracy",
-    "accuracy",
-    *MEASURES,
-    "bias",
-    "phi",
-    "fit_seconds",
-    "predict_seconds",
-    "estimator_seconds",
-    "needs_sensitive_features",
-    "n_fit",
-    "n_test",
-    "warnings",
-    "error",
-)
-
-
-def _frame(rows):
-    frame = pd.DataFrame(rows, columns=list(_COLUMNS))
-    numbers = [name for name in _COLUMNS if frame[name].isna().any()]
-    return frame.astype(dict.fromkeys(numbers, float))
-
-
-def _read(path):
-    """Results of earlier calls, those that failed left out."""
-    if path is None or not Path(path).exists():
-        return pd.DataFrame(columns=list(_COLUMNS))
-    frame = pd.read_csv(
-        path,
-        dtype=dict.fromkeys(_TEXTS, str),
-        keep_default_na=False,
-        na_values={name: [""] for name in _COLUMNS if name not in _TEXTS},
-    )
-    if tuple(frame.columns) != _COLUMNS:
-        raise ValueError(f"{path} is not a file of results: its columns are {list(frame)}.")
-    return frame[frame["error"] == ""].drop_duplicates("run", keep="last")
-
-
-def _append(path, row):
-    if path is not None:
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
-        header = not Path(path).exists()
-        _frame([row]).to_csv(path, mode="a", header=header, index=False)
 
 
 @contextmanager

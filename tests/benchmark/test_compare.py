@@ -16,8 +16,8 @@ from sklearn.preprocessing import StandardScaler
 
 from skfairaug import FairAugmentFineTuner
 from skfairaug.benchmark import compare
-from skfairaug.benchmark._compare import MEASURES
 from skfairaug.benchmark._protocol import split_rows
+from skfairaug.benchmark._results import MEASURES
 from skfairaug.metrics import bias
 from skfairaug.rivals import ThresholdOnly
 
