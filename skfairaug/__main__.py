@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 import torch
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -176,10 +177,11 @@ def run_tables(args, console):
 
 def frame_table(title, frame):
     """A DataFrame as a table on screen."""
-    table = Table(title=title)
+    table = Table(title=title, box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for i, name in enumerate(frame):
         numeric = pd.api.types.is_numeric_dtype(frame[name])
-        table.add_column(name, justify="right" if numeric else "left", no_wrap=i == 0)
+        # On a narrow screen it is the first column, of names, that wraps.
+        table.add_column(name, justify="right" if numeric else "left", no_wrap=i > 0)
     for row in frame.itertuples(index=False):
         table.add_row(*(_cell(value) for value in row))
     return table

@@ -170,6 +170,8 @@ def compare(
     done = set(results.get("run", ())) & jobs.keys()
     todo = {run: job for run, job in jobs.items() if run not in done}
     needed = {split: splits[split] for _, _, split in todo.values()}
+    if is_fitted_net(estimator):
+        estimator = PortableNet(estimator)  # crosses to other processes whatever its class
     parallel = Parallel(n_jobs=n_jobs, return_as="generator_unordered")
     with _progress_bar(progress, len(needed) + len(todo)) as advance:
         prepared = {}
@@ -251,11 +253,11 @@ def _prepare(split, rows, data, estimator, preprocessor):
         if isinstance(estimator, BaseEstimator):
             if not _is_fitted(estimator):
                 estimator = _seeded(clone(estimator), split).fit(X, data.y[train])
-        elif estimator is not None:
+        elif callable(estimator):
             estimator = estimator(X, data.y[train], split)
     seconds = time.perf_counter() - start
     if is_fitted_net(estimator):
-        estimator = PortableNet(estimator)  # crosses to other processes whatever its class
+        estimator = PortableNet(estimator)
     return Prepared(split, rows, preprocessor, estimator, seconds)
 
 

@@ -1,5 +1,7 @@
 """compare: same splits, nothing lost, nothing stops."""
 
+import subprocess
+import sys
 import time
 import warnings
 
@@ -261,3 +263,38 @@ def test_training_a_classifier_of_its_own_counts(data):
     assert frame.loc[0, "fit_seconds"] > 0.2
     shared = compare({"given": ThresholdOnly(None)}, estimator=Slow(), cv=[0], **data)
     assert shared.loc[0, "fit_seconds"] < 0.2 < shared.loc[0, "estimator_seconds"]
+
+
+NOTEBOOK = """
+import numpy as np, torch
+from skorch import NeuralNetClassifier
+from skfairaug import FairAugmentFineTuner
+from skfairaug.benchmark import compare
+
+class Module(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.head = torch.nn.Linear(2, 2)
+
+    def forward(self, X):
+        return self.head(X)
+
+if __name__ == "__main__":
+    X = np.random.RandomState(0).normal(size=(200, 2)).astype(np.float32)
+    y, groups = (X[:, 0] > 0).astype(int), (X[:, 1] > 0).astype(int)
+    loss = torch.nn.CrossEntropyLoss
+    net = NeuralNetClassifier(Module, criterion=loss, max_epochs=1, verbose=0)
+    tuner = FairAugmentFineTuner(None, max_epochs=1, steps_per_epoch=2)
+    for estimator in (net, net.fit(X, y)):
+        results = compare({"tuned": tuner}, X, y, sensitive_features=groups, cv=2,
+                          estimator=estimator, n_jobs=2, progress=False)
+        assert results["error"].tolist() == ["", ""], results["error"].tolist()
+"""
+
+
+def test_a_module_of_a_notebook_crosses_to_other_processes(tmp_path):
+    script = tmp_path / "notebook.py"
+    script.write_text(NOTEBOOK)
+    command = [sys.executable, str(script)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 0, done.stderr[-2000:]

@@ -1,8 +1,11 @@
 """The paper's tables: its numbers, the rows, what is written."""
 
+import sys
+
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.linear_model import LogisticRegression
 
 from skfairaug.__main__ import main
 from skfairaug.benchmark import _tables
@@ -14,6 +17,7 @@ from skfairaug.benchmark._tables import (
     strong_methods,
     table,
     train_strong_network,
+    tree_methods,
     verdict,
     write,
 )
@@ -56,7 +60,8 @@ def test_every_published_row_can_be_run():
     known = methods(5)
     for rows in PUBLISHED.values():
         assert rows.keys() <= known.keys()
-    assert not known.keys() & strong_methods().keys()
+    names = [*known, *strong_methods(), *tree_methods(LogisticRegression)]
+    assert len(names) == len(set(names))
 
 
 def test_results_and_table(results):
@@ -123,3 +128,10 @@ def test_the_command(loans, tmp_path, capsys):
     assert "Baseline" in shown
     assert "ThresholdOnly" in shown
     assert (tmp_path / "compas-sex-equal-opportunity-0.05.csv").exists()
+
+
+def test_without_lightgbm_there_is_advice(loans, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "lightgbm", None)
+    arguments = {"data_home": "somewhere", "folder": tmp_path, "cache_dir": tmp_path}
+    with pytest.raises(ImportError, match=r'pip install "skfairaug\[benchmark\]"'):
+        run_setting(COMPAS_EOD, [0], rows=["Baseline, LightGBM"], **arguments)
