@@ -181,7 +181,8 @@ def frame_table(title, frame):
     for i, name in enumerate(frame):
         numeric = pd.api.types.is_numeric_dtype(frame[name])
         # On a narrow screen it is the first column, of names, that wraps.
-        table.add_column(name, justify="right" if numeric else "left", no_wrap=i > 0)
+        side = "right" if numeric else "left"
+        table.add_column(name, justify=side, no_wrap=i > 0, overflow="fold")
     for row in frame.itertuples(index=False):
         table.add_row(*(_cell(value) for value in row))
     return table
