@@ -2,15 +2,14 @@
 
 import torch
 
-from skfairaug._nets import PREDICT_ROWS, Encoder, find_head, frozen
+from skfairaug._attack_point import LayerPoint, RowPoint
+from skfairaug._nets import Encoder, find_head, find_layer, frozen
+from skfairaug._rows import NamedRows, StreamedRows, at, batches_of, chunk_size, chunks
 from skfairaug._task import Batch
 from skfairaug._validation import column_indices
 from skfairaug.steps.attack import NORMS, global_attack, partner_means
 from skfairaug.steps.importance import counterfactual_gap, importance_weights
 from skfairaug.steps.select import reward
-
-#: Radius of each norm's ball, in units of a standardised table.
-DEFAULT_RADIUS = {"linf": 0.1, "l2": 0.5}
 
 
 class Attacker:
@@ -23,16 +22,18 @@ class Attacker:
         self.encoder = Encoder(task.net, head)
         self.norms = check_norms(augmenter.norm)
         check_clip(augmenter.clip)
+        self.point = attack_point(augmenter, task)
+        self.clip = self.point.clip if augmenter.clip is None else augmenter.clip
         self.movable = movable_inputs(augmenter.perturb, task)
         self.probabilities = torch.full((len(self.norms),), 1.0 / len(self.norms))
         self.targets = None
 
     def radius(self, norm):
-        """Radius of a norm's ball, in units of X."""
-        given = self.params.radius
+        """Radius of a norm's ball, in units of what is attacked."""
+        given, default = self.params.radius, self.point.radius[norm]
         if given is None:
-            return DEFAULT_RADIUS[norm]
-        return given if len(self.norms) == 1 else given * DEFAULT_RADIUS[norm]
+            return default
+        return given * (self.point.unit if len(self.norms) == 1 else default)
 
     def refresh(self):
         """Draw partners, and see where the current network puts them."""
@@ -42,7 +43,7 @@ class Attacker:
         if flip is None:
             groups, flip = torch.zeros_like(groups), 0.0
         with frozen(task.net.module_):
-            representations = self.encoder.all_rows(task.X[rows])
+            representations = self.encoder.all_rows(at(task.X, rows))
         means = partner_means(
             representations,
             task.y[rows],
@@ -54,13 +55,18 @@ class Attacker:
         self.targets = means.new_zeros(len(task.y), means.shape[1])
         self.targets[rows] = means
 
-    def attack(self, rows, norm):
-        """Adversarial counterparts of the task's `rows` under the current network."""
+    def attack(self, X, rows, norm):
+        """Adversarial counterparts of a batch of the task's `rows` under the current net."""
         params = self.params
+
+        def encoder(values):
+            with self.point.at(X, values) as inputs:
+                return self.encoder(inputs)
+
         with frozen(self.task.net.module_):
             return global_attack(
-                self.encoder,
-                self.task.X[rows],
+                encoder,
+                self.point.values(X),
                 self.targets[rows],
                 norm=norm,
                 radius=self.radius(norm),
@@ -68,14 +74,18 @@ class Attacker:
                 n_steps=params.n_steps,
                 direction=params.direction,
                 movable=self.movable,
-                clip=params.clip,
+                clip=self.clip,
                 generator=self.task.generator,
             )
 
     def attack_all(self):
         """Counterparts of all training rows, each by one norm at random."""
-        task = self.task
-        out = torch.empty_like(task.X)
+        task, out = self.task, None
+        if isinstance(task.X, StreamedRows):
+            raise ValueError(
+                "the rows of a Dataset are attacked as they come: use joint=True, or pass "
+                "the rows as an array."
+            )
         kinds = torch.randint(
             len(self.norms),
             (len(task.train),),
@@ -83,23 +93,41 @@ class Attacker:
             device=task.X.device,
         )
         for kind, norm in enumerate(self.norms):
-            for rows in task.train[kinds == kind].split(PREDICT_ROWS):
-                out[rows] = self.attack(rows, norm)
+            for rows in task.train[kinds == kind].split(chunk_size(task.X)):
+                attacked = self.attack(task.X[rows], rows, norm)
+                if out is None:
+                    out = attacked.new_zeros(len(task.X), *attacked.shape[1:])
+                out[rows] = attacked
         return out
 
-    def weights(self, X, rows):
-        """Eq. 10 weights of perturbed rows under the current network."""
+    def weights(self, rows, X_adv=None):
+        """Eq. 10 weights of the task's `rows`, perturbed where `X_adv` has all of them."""
         task = self.task
         log_probas, gaps = [], []
+        parts = rows.split(chunk_size(task.X))
         with frozen(task.net.module_):
-            for part in X.split(PREDICT_ROWS):
-                log_probas.append(task.predict_proba(part).log())
-                gaps.append(self._gap(part))
+            for X, part in zip(batches_of(task.X, parts), parts, strict=True):
+                values = self.point.values(X) if X_adv is None else X_adv[part]
+                log_probas.append(self._predict_proba(X, values).log())
+                gaps.append(self._gap(X, values))
         return self._importance(torch.cat(log_probas), torch.cat(gaps), rows)
 
-    def _gap(self, X):
+    def _predict_proba(self, X, values):
+        with self.point.at(X, values) as inputs:
+            return self.task.predict_proba(inputs)
+
+    def _gap(self, X, values):
+        """Eq. 10's squared change of the prediction when a row changes group."""
         task = self.task
-        return counterfactual_gap(task.predict_proba, X, task.columns, task.group_values)
+        if isinstance(self.point, LayerPoint):
+            return values.new_zeros(len(values))
+        return counterfactual_gap(
+            task.predict_proba,
+            values,
+            task.columns,
+            task.group_values,
+            counterfactual=self.params.counterfactual,
+        )
 
     def _importance(self, log_proba, gap, rows):
         return importance_weights(
@@ -122,9 +150,8 @@ class Attacker:
             self.refresh()
         share, weights = 0.5, None
         if self.params.weighting == "sampling":
-            X = task.X if X_adv is None else X_adv
             with torch.no_grad():
-                drawn = self.weights(X[task.train], task.train)
+                drawn = self.weights(task.train, X_adv)
             weights = drawn.new_zeros(len(task.y))
             weights[task.train] = drawn
             # A real row weighs 1 and an adversarial one w, so this is their share.
@@ -132,43 +159,66 @@ class Attacker:
         n_real = max(task.n_classes * task.n_groups, round((1 - share) * batch_size))
         real = task.sampler.draw(n_batches, n_real)
         made = task.sampler.draw(n_batches, batch_size - n_real, weights)
-        for rows, sources in zip(real, made, strict=True):
-            perturbed = X_adv[sources] if X_adv is not None else self._joint(sources)
-            X = torch.cat([task.X[rows], perturbed])
-            both = torch.cat([rows, sources])
+        drawn = zip(batches_of(task.X, real), batches_of(task.X, made), real, made, strict=True)
+        for X_real, X_made, rows, sources in drawn:
+            values = self._joint(X_made, sources) if X_adv is None else X_adv[sources]
+            X, context = self.point.join(X_real, X_made, values)
             importance = None
             if self.params.weighting in ("loss", "gradient"):
-                importance = self._batch_importance(perturbed, sources, len(rows))
-            yield Batch(X, both, len(rows), importance)
+                importance = self._batch_importance(X_made, values, sources, len(rows))
+            yield Batch(X, torch.cat([rows, sources]), len(rows), importance, context)
 
-    def _batch_importance(self, X, rows, n_real):
+    def _batch_importance(self, X, values, rows, n_real):
         """Eq. 10 on the adversarial part of a batch; real rows weigh 1."""
         keep = self.params.weighting == "gradient"
 
         def importance(log_proba):
             with torch.set_grad_enabled(keep):
                 made = log_proba[n_real:] if keep else log_proba[n_real:].detach()
-                weights = self._importance(made, self._gap(X), rows)
+                weights = self._importance(made, self._gap(X, values), rows)
             return torch.cat([weights.new_ones(n_real), weights])
 
         return importance
 
-    def _joint(self, rows):
+    def _joint(self, X, rows):
         """Attack a batch by every type; return that of a drawn type, reward the worst."""
         task = self.task
         if len(self.norms) == 1:
-            return self.attack(rows, self.norms[0])
-        attacked = [self.attack(rows, norm) for norm in self.norms]
+            return self.attack(X, rows, self.norms[0])
+        attacked = [self.attack(X, rows, norm) for norm in self.norms]
         with torch.no_grad(), frozen(task.net.module_):
             losses = [
-                -task.predict_proba(X).log().gather(1, task.y[rows, None]).mean()
-                for X in attacked
+                -self._predict_proba(X, values).log().gather(1, task.y[rows, None]).mean()
+                for values in attacked
             ]
         device = task.X.device
         probabilities = self.probabilities.to(device)
         drawn = torch.multinomial(probabilities, 1, generator=task.generator)
         self.probabilities = reward(probabilities, torch.stack(losses).argmax())
-        return torch.stack(attacked)[drawn.squeeze(0)]
+        return torch.stack(attacked).index_select(0, drawn).squeeze(0)
+
+
+def attack_point(augmenter, task):
+    """Where the attack acts: the rows, or the output of the layer that is named."""
+    if augmenter.input_layer is None:
+        if isinstance(task.X, NamedRows) or not _takes_gradients(task.X):
+            raise ValueError(
+                "rows of integers, or several arrays by name, cannot be moved by a gradient: "
+                "name the layer whose output is to be attacked, such as an embedding, with "
+                "the augmenter's input_layer='...'."
+            )
+        return RowPoint(task.X)
+    if augmenter.counterfactual is not None:
+        raise ValueError(
+            "counterfactual changes rows, and input_layer attacks a layer: not both."
+        )
+    layer = find_layer(task.net, augmenter.input_layer, what="input_layer")
+    return LayerPoint(task.net, layer, next(iter(chunks(at(task.X, task.train)))))
+
+
+def _takes_gradients(X):
+    """Whether rows are numbers that a small step changes: floats, or pixels."""
+    return X.dtype in (None, torch.float32, torch.uint8)
 
 
 def check_norms(norm):
@@ -188,12 +238,13 @@ def check_clip(clip):
 def movable_inputs(perturb, task):
     """Bool tensor over the columns that an attack may change; None means all inputs."""
     X = task.X
-    if X.ndim != 2 or (isinstance(perturb, str) and perturb == "all"):
+    table = X.ndim == 2 and X.dtype == torch.float32
+    if not table or (isinstance(perturb, str) and perturb == "all"):
         return None
     if isinstance(perturb, str):
         low, high = X.amin(0), X.amax(0)
         binary = torch.ones(X.shape[1], dtype=torch.bool, device=X.device)
-        for part in X.split(PREDICT_ROWS):
+        for part in chunks(X):
             binary &= ((part == low) | (part == high)).all(0)
         movable = ~binary
         movable[task.columns] = False

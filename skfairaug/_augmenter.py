@@ -7,13 +7,11 @@ import numpy as np
 import torch
 from sklearn.base import OneToOneFeatureMixin, TransformerMixin, _fit_context
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from skfairaug._attacker import Attacker
 from skfairaug._base import NetHolder
-from skfairaug._nets import (
-    isolated_random_state,
-)
+from skfairaug._nets import isolated_random_state
 from skfairaug.steps.attack import NORMS
 
 
@@ -47,10 +45,12 @@ class AdversarialAugmenter(OneToOneFeatureMixin, TransformerMixin, NetHolder):
         Attack type. Of several, each row gets one at random; joint training rewards
         the one that hurts most.
     radius : float, default=None
-        Radius of the ball in units of X. None takes 0.1 for "linf" and 0.5 for
-        "l2", for standardised tables; with several norms it scales those two.
+        Radius of the ball in units of X: pixels of uint8 count from 0 to 1, and a layer's
+        output in its standard deviations. None takes 0.1 for "linf" and 0.5 for "l2", for
+        standardised tables, and 8/255 and 0.5 for uint8 images; with several norms it
+        scales those two.
     step_size : float, default=None
-        Length of a step in units of X; None means ``2.5 * radius / n_steps``.
+        Length of a step in the same units; None means ``2.5 * radius / n_steps``.
     n_steps : int, default=5
         Projected gradient steps; 0 leaves rows as they are, with their weights.
     direction : {"towards", "away"}, default="towards"
@@ -64,7 +64,14 @@ class AdversarialAugmenter(OneToOneFeatureMixin, TransformerMixin, NetHolder):
         Columns that may move. "continuous": those with more than two distinct
         values that do not follow from the group.
     clip : tuple of float, default=None
-        Valid range of X, such as (0, 1) for pixels.
+        Valid range of X. None: (0, 1) for uint8 images, and no bounds for other rows.
+    input_layer : str, default=None
+        Name of a module whose output is attacked in place of X, such as the embedding of
+        tokens, which have no gradient.
+    counterfactual : callable, default=None
+        Maps a batch of rows, a float tensor (pixels in [0, 1]), to what the rows would be
+        in the other group, such as :func:`~skfairaug.datasets.to_gray`: Eq. 10's
+        counterfactual where no column of X says the group. None uses the columns, if any.
     weighting : {"sampling", "loss", "gradient"}, default="sampling"
         What the weights of Eq. 10 do: rows are drawn in proportion to them, or their
         loss is multiplied by them, without or with the gradient of the weight. None
@@ -139,6 +146,8 @@ class AdversarialAugmenter(OneToOneFeatureMixin, TransformerMixin, NetHolder):
         "flip_probability": [Interval(Real, 0, 1, closed="both"), None],
         "perturb": [StrOptions({"continuous", "all"}), "array-like"],
         "clip": [tuple, list, None],
+        "input_layer": [str, None],
+        "counterfactual": [callable, None],
         "weighting": [StrOptions({"sampling", "loss", "gradient"}), None],
         "weight_scale": [Interval(Real, 0, None, closed="left")],
         "gap_scale": [Interval(Real, 0, None, closed="left")],
@@ -162,6 +171,8 @@ class AdversarialAugmenter(OneToOneFeatureMixin, TransformerMixin, NetHolder):
         flip_probability=0.5,
         perturb="continuous",
         clip=None,
+        input_layer=None,
+        counterfactual=None,
         weighting="sampling",
         weight_scale=20.0,
         gap_scale=0.1,
@@ -181,6 +192,8 @@ class AdversarialAugmenter(OneToOneFeatureMixin, TransformerMixin, NetHolder):
         self.flip_probability = flip_probability
         self.perturb = perturb
         self.clip = clip
+        self.input_layer = input_layer
+        self.counterfactual = counterfactual
         self.weighting = weighting
         self.weight_scale = weight_scale
         self.gap_scale = gap_scale
@@ -250,7 +263,7 @@ class AdversarialAugmenter(OneToOneFeatureMixin, TransformerMixin, NetHolder):
             The same values.
         """
         check_is_fitted(self)
-        return validate_data(self, X, dtype=np.float32, allow_nd=True, reset=False)
+        return self._validate_X(X)
 
     @_fit_context(prefer_skip_nested_validation=True)
     def augment(self, X, y, *, sensitive_features=None):
@@ -281,7 +294,7 @@ class AdversarialAugmenter(OneToOneFeatureMixin, TransformerMixin, NetHolder):
             attacker.refresh()
             X_adv = attacker.attack_all()
             with torch.no_grad():
-                weights = attacker.weights(X_adv, task.train)
+                weights = attacker.weights(task.train, X_adv)
         self.net_ = task.net
         names = np.asarray(rows.groups.names, dtype=object)
         return AugmentedRows(

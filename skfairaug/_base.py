@@ -17,26 +17,30 @@ from skfairaug._nets import (
     check_net,
     check_output,
     copy_net,
+    input_types,
     is_fitted_net,
     isolated_random_state,
     portable_state,
     predict_log_proba,
     restored_state,
-    to_device,
     train_net,
     unwrap,
 )
+from skfairaug._rows import is_dataset, is_named, on_device, take
 from skfairaug._task import Goal, Task
 from skfairaug._validation import (
     Groups,
+    as_labels,
     check_cells,
     check_held_out,
+    check_same_length,
     check_tolerance,
     check_training_rows,
     column_indices,
     encode_groups,
     encode_labels,
     groups_from_columns,
+    named_arrays,
 )
 from skfairaug.exceptions import FairnessNotReachedWarning
 from skfairaug.metrics._constraints import get_constraint
@@ -47,9 +51,9 @@ LARGEST = float(np.finfo(np.float32).max)
 
 
 class Rows(NamedTuple):
-    """Validated rows: float32 features, class codes, groups, and named columns."""
+    """Validated rows: features as the net takes them, class codes, groups, named columns."""
 
-    X: np.ndarray
+    X: np.ndarray  # or a mapping to arrays, or a torch Dataset
     y: np.ndarray
     groups: Groups
     columns: list | None
@@ -71,10 +75,12 @@ class NetHolder(BaseEstimator):
         check_net(self.estimator)
         constraint = get_constraint(self.constraint)
         check_tolerance(self.tolerance)
-        X, y = validate_data(self, X, y, dtype=np.float32, allow_nd=True)
+        X, y = self._validate_X_y(X, y)
         y, self.classes_ = encode_labels(y)
-        names = getattr(self, "feature_names_in_", None)
-        columns = column_indices(self.sensitive_columns, X.shape[1], names)
+        columns = None
+        if isinstance(X, np.ndarray):
+            names = getattr(self, "feature_names_in_", None)
+            columns = column_indices(self.sensitive_columns, X.shape[1], names)
         if sensitive_features is None:
             sensitive_features = groups_from_columns(X, columns)
         groups = encode_groups(sensitive_features, len(y))
@@ -83,6 +89,34 @@ class NetHolder(BaseEstimator):
             constraint.check(y, groups.codes, self.classes_, groups.names)
         self.groups_ = groups.names
         return Rows(X, y, groups, columns)
+
+    def _validate_X_y(self, X, y):
+        """Checked rows and labels on the host.
+
+        Rows are an array, a mapping of names to arrays (the module's keyword arguments) or
+        a torch Dataset, which is left as it is.
+        """
+        self._X_types = [np.float32]
+        if is_dataset(X) or is_named(X):
+            X, y = self._validate_X(X), as_labels(y)
+            check_same_length(X=X if is_dataset(X) else next(iter(X.values())), y=y)
+            return X, y
+        if _holds_integers(X):
+            X = np.asarray(X)
+            self._X_types = input_types(unwrap(self.estimator), X)
+        return validate_data(self, X, y, dtype=self._X_types, allow_nd=True)
+
+    def _validate_X(self, X):
+        """Checked rows on the host, for the fitted net."""
+        if is_dataset(X):
+            return X
+        if is_named(X):
+            return named_arrays(X)
+        types = self._X_types
+        if _holds_integers(X):
+            X = np.asarray(X)
+            types = input_types(self.net_, X)
+        return validate_data(self, X, dtype=types, allow_nd=True, reset=False)
 
     def _draw_seed(self):
         random_state = check_random_state(self.random_state)
@@ -102,7 +136,7 @@ class NetHolder(BaseEstimator):
         return Goal(get_constraint(self.constraint), self.tolerance)
 
     def _make_task(self, net, rows, train, select, seed):
-        X = to_device(net, rows.X)
+        X = on_device(net, rows.X)
         check_output(net, X, len(self.classes_))
         if not hasattr(net, "classes_inferred_"):
             # Weights were loaded, not trained here; the net's own scorers want classes.
@@ -213,7 +247,10 @@ class BaseIntraProcessor(ClassifierMixin, MetaEstimatorMixin, NetHolder):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features) or (n_samples, ...)
-            Validation rows, as the net takes them.
+            Validation rows, as the net takes them. Images stay uint8 and tokens integers
+            where the net reads them so. A mapping of names to arrays is given to the
+            module as keyword arguments; a torch Dataset of rows is read when its rows
+            are needed, through the net's own iterator.
         y : array-like of shape (n_samples,)
             Labels; the larger of two is the favourable one.
         sensitive_features : array-like, default=None
@@ -251,9 +288,9 @@ class BaseIntraProcessor(ClassifierMixin, MetaEstimatorMixin, NetHolder):
         else:
             kept, spent = split_cells(rows.cells, self.debias_fraction, seed)
             check_training_rows(rows.cells, kept, spent)
-            net = train_net(unwrap(self.estimator), rows.X[spent], rows.y[spent])
+            net = train_net(unwrap(self.estimator), take(rows.X, spent), rows.y[spent])
             codes = Groups(rows.groups.codes[kept], rows.groups.names)
-            rows = Rows(rows.X[kept], rows.y[kept], codes, rows.columns)
+            rows = Rows(take(rows.X, kept), rows.y[kept], codes, rows.columns)
             held_out = held_out[kept]
         select = np.flatnonzero(held_out)
         own, _ = split_cells(rows.cells[select], 1 - self.validation_fraction, seed)
@@ -292,8 +329,8 @@ class BaseIntraProcessor(ClassifierMixin, MetaEstimatorMixin, NetHolder):
 
     def _log_proba(self, X):
         check_is_fitted(self)
-        X = validate_data(self, X, dtype=np.float32, allow_nd=True, reset=False)
-        log_proba = predict_log_proba(self.net_, to_device(self.net_, X))
+        X = on_device(self.net_, self._validate_X(X))
+        log_proba = predict_log_proba(self.net_, X)
         return log_proba.double().cpu().numpy()
 
     def decision_function(self, X):
@@ -350,6 +387,13 @@ class BaseIntraProcessor(ClassifierMixin, MetaEstimatorMixin, NetHolder):
         scores = self.decision_function(X)
         codes = scores.argmax(1) if scores.ndim == 2 else (scores > 0).astype(int)
         return self.classes_[codes]
+
+
+def _holds_integers(X):
+    """Whether `X` is an array of integers, or a tensor of them."""
+    if isinstance(X, torch.Tensor):
+        return not (X.is_floating_point() or X.is_complex())
+    return isinstance(X, np.ndarray) and X.dtype.kind in "iu"
 
 
 def split_cells(cells, fraction, seed):

@@ -12,10 +12,9 @@ import torch
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from skorch import NeuralNet
-from skorch.utils import to_tensor
 from torch.nn import functional as F
 
-PREDICT_ROWS = 8192
+from skfairaug._rows import at, chunks, is_dataset, on_device
 
 
 def unwrap(estimator):
@@ -144,7 +143,12 @@ def log_probabilities(net, output):
 def train_net(net, X, y):
     """A trained clone of an unfitted net, for rows and class codes as arrays."""
     net = clone(net).initialize()
-    check_output(net, to_device(net, X), len(np.unique(y)))
+    if is_dataset(X):
+        raise ValueError(
+            "the net is not fitted, and X is a Dataset, of which it could only be trained by "
+            "its own means: fit the net first."
+        )
+    check_output(net, on_device(net, X), len(np.unique(y)))
     net.partial_fit(X, net_targets(net, torch.from_numpy(y)).numpy())
     net.module_.eval()
     return net
@@ -156,30 +160,51 @@ def net_targets(net, y):
     return y.float() if binary else y
 
 
-def to_device(net, values, dtype=None):
-    """Move a whole array to the net's device once, so that batches are slices of it."""
-    if isinstance(values, np.ndarray) and not values.flags.writeable:
-        values = values.copy()  # torch warns about memory it could overwrite
-    tensor = to_tensor(values, device=net.device)
-    return tensor if dtype is None else tensor.to(dtype)
+def input_types(net, X):
+    """NumPy types in which the net takes an array of integers, the first one where in doubt.
+
+    Tokens stay integers, as an embedding wants them, and pixels stay uint8 where the net
+    reads them as it reads pixels in [0, 1]. All else, integers in a table too, is float32.
+    """
+    if not X.size:
+        return [np.float32]
+    with isolated_random_state(0):
+        if not is_fitted_net(net):
+            net = clone(net).initialize()
+        floats = _attempt(net, X[:2].astype(np.float32))
+        if X.dtype == np.uint8 and X.ndim > 2:
+            raw, unit = _attempt(net, X[:2]), _attempt(net, X[:2].astype(np.float32) / 255)
+            if raw is not None and unit is not None and torch.allclose(raw, unit, atol=1e-4):
+                return [np.float32, np.uint8]
+        elif floats is None:
+            return [np.int64]
+    return [np.float32]
+
+
+def _attempt(net, X):
+    """Log-probabilities of rows of a type; None where the net refuses it."""
+    try:
+        return predict_log_proba(net, on_device(net, X))
+    except RuntimeError:
+        return None
 
 
 @torch.no_grad()
-def predict_log_proba(net, X, rows=PREDICT_ROWS):
-    """Class log-probabilities of all rows of tensor `X`, in evaluation mode."""
+def predict_log_proba(net, X):
+    """Class log-probabilities of all rows on the device, in evaluation mode."""
     with evaluating(net.module_):
-        chunks = [log_probabilities(net, net.infer(part)) for part in X.split(rows)]
-    return torch.cat(chunks)
+        return torch.cat([log_probabilities(net, net.infer(part)) for part in chunks(X)])
 
 
 def check_output(net, X, n_classes):
     """Run two rows through the net and compare what comes out with the labels."""
     try:
-        log_proba = predict_log_proba(net, X[:2])
-    except RuntimeError as error:
+        log_proba = predict_log_proba(net, at(X, torch.arange(min(2, len(X)), device=X.device)))
+    except (RuntimeError, IndexError, TypeError) as error:
+        shape = tuple(getattr(X, "shape", (len(X),)))
         raise ValueError(
-            f"the net cannot take X of shape {tuple(X.shape)}: its first layer expects "
-            f"other features than the {tuple(X.shape[1:])} of each row ({error})."
+            f"the net cannot take X of shape {shape}: its first layer expects "
+            f"other features than the {shape[1:]} of each row ({error})."
         ) from error
     if log_proba.ndim != 2 or log_proba.shape[1] != n_classes:
         raise ValueError(
@@ -200,14 +225,9 @@ def find_head(net, X, layer=None):
     The last ``nn.Linear`` *executed* in a forward pass, or the module called
     `layer` (a name as in ``module.named_modules()``).
     """
-    modules = dict(net.module_.named_modules())
     if layer is not None:
-        if layer not in modules:
-            raise ValueError(
-                f"layer={layer!r} is not a module of the net; it has "
-                f"{sorted(name for name in modules if name)}."
-            )
-        return modules[layer]
+        return find_layer(net, layer)
+    modules = dict(net.module_.named_modules())
     executed = []
     hooks = [
         module.register_forward_pre_hook(lambda module, _: executed.append(module))
@@ -215,7 +235,7 @@ def find_head(net, X, layer=None):
         if isinstance(module, torch.nn.Linear)
     ]
     try:
-        predict_log_proba(net, X[:2])
+        predict_log_proba(net, at(X, torch.arange(min(2, len(X)), device=X.device)))
     finally:
         for hook in hooks:
             hook.remove()
@@ -243,6 +263,17 @@ def weight_layers(module):
             "the net has no linear or convolutional layer with a trainable weight of its own."
         )
     return layers
+
+
+def find_layer(net, layer, what="layer"):
+    """Return the module called `layer`, a name as in ``module.named_modules()``."""
+    modules = dict(net.module_.named_modules())
+    if layer not in modules:
+        raise ValueError(
+            f"{what}={layer!r} is not a module of the net; it has "
+            f"{sorted(name for name in modules if name)}."
+        )
+    return modules[layer]
 
 
 class Encoder:
@@ -273,12 +304,12 @@ class Encoder:
             pass
         finally:
             hook.remove()
-        return seen[0].flatten(1)
+        return seen[0].flatten(1).float()
 
     @torch.no_grad()
-    def all_rows(self, X, rows=PREDICT_ROWS):
+    def all_rows(self, X):
         """Representations of all rows, without gradient."""
-        return torch.cat([self(part) for part in X.split(rows)])
+        return torch.cat([self(part) for part in chunks(X)])
 
 
 @contextmanager

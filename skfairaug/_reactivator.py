@@ -11,7 +11,7 @@ from sklearn.base import (
     _fit_context,
 )
 from sklearn.utils._param_validation import Interval
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from skfairaug._base import NetHolder
 from skfairaug._nets import (
@@ -23,8 +23,8 @@ from skfairaug._nets import (
     log_probabilities,
     overriding,
     predict_log_proba,
-    to_device,
 )
+from skfairaug._rows import at, batches_of, on_device
 from skfairaug._task import Best, Goal, record
 from skfairaug._training import check_finite
 from skfairaug.metrics._constraints import get_constraint
@@ -231,7 +231,9 @@ class MaskReactivator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, NetHold
             if not finished:
                 raise KeyboardInterrupt
             self.restart(task, masks)
-            self._n_features_out = Encoder(task.net, head).all_rows(task.X[:1]).shape[1]
+            self._n_features_out = (
+                Encoder(task.net, head).all_rows(at(task.X, task.train[:1])).shape[1]
+            )
         self.net_ = task.net
         self.mask_ = to_numpy(masks)
         self.density_ = float(density(masks))
@@ -252,8 +254,7 @@ class MaskReactivator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, NetHold
             Input of the network's last layer.
         """
         check_is_fitted(self)
-        X = validate_data(self, X, dtype=np.float32, allow_nd=True, reset=False)
-        X = to_device(self.net_, X)
+        X = on_device(self.net_, self._validate_X(X))
         encoder = Encoder(self.net_, find_head(self.net_, X, self.layer))
         with evaluating(self.net_.module_):
             return encoder.all_rows(X).float().cpu().numpy()
@@ -289,15 +290,16 @@ class MaskReactivator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, NetHold
                     losses = []
                     for batch in batches(self.steps_per_epoch, self.batch_size):
                         masks = {k: binary_mask(m) for k, m in logits.items()}
-                        log_proba = log_probabilities(net, net.infer(batch.X))
-                        loss = task.loss(log_proba, batch)
+                        with batch.context:
+                            log_proba = log_probabilities(net, net.infer(batch.X))
+                            loss = task.loss(log_proba, batch)
                         budget = sparsity_penalty(masks, self.density)
                         optimizer.zero_grad()
                         (loss + self.sparsity_weight * budget).backward()
                         optimizer.step()
                         losses.append(loss.detach())
                         masks = hard_masks(logits)
-                    log_proba = predict_log_proba(net, task.X[task.select])
+                    log_proba = predict_log_proba(net, at(task.X, task.select))
                     losses = torch.stack(losses).tolist()
                     check_finite([*losses, log_proba.max().item()], epoch)
                     verdict = best.offer(log_proba, lambda masks=masks: masks)
@@ -323,9 +325,8 @@ class MaskReactivator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, NetHold
             shuffled = torch.randperm(
                 len(task.train), generator=task.generator, device=task.X.device
             )
-            parts = task.X[task.train[shuffled]].split(self.batch_size)
-            whole = [p for p in parts if len(p) > 1]
-            reestimate_batchnorm(net.module_, net.infer, whole)
+            parts = [p for p in task.train[shuffled].split(self.batch_size) if len(p) > 1]
+            reestimate_batchnorm(net.module_, net.infer, batches_of(task.X, parts))
 
 
 def hard_masks(logits):

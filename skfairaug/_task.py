@@ -1,6 +1,7 @@
 """What every debiasing step works on: rows on the device, groups, and the best so far."""
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
@@ -10,6 +11,7 @@ import torch
 from scipy.special import expit
 
 from skfairaug._nets import log_probabilities, predict_log_proba
+from skfairaug._rows import at, batches_of
 from skfairaug._training import CellSampler, Trainer
 from skfairaug.metrics._cells import cell_counts, cell_rates
 from skfairaug.metrics._constraints import Constraint
@@ -28,10 +30,11 @@ SLACK = 0.005
 class Batch(NamedTuple):
     """Rows to train on: the first `n_real` as they are, the others perturbed."""
 
-    X: torch.Tensor
+    X: torch.Tensor  # or a mapping to tensors, as the net takes it
     rows: torch.Tensor  # the row of the task that each row is, or was made from
     n_real: int
-    importance: Callable | None  # log-probabilities -> Eq. 10 weights, or None
+    importance: Callable | None = None  # log-probabilities -> Eq. 10 weights
+    context: AbstractContextManager = nullcontext()  # in which the net is to see it
 
 
 @dataclass(frozen=True)
@@ -99,8 +102,9 @@ class Task:
 
     def batches(self, n_batches, batch_size):
         """An epoch of batches of real rows."""
-        for rows in self.sampler.draw(n_batches, batch_size):
-            yield Batch(self.X[rows], rows, len(rows), None)
+        drawn = self.sampler.draw(n_batches, batch_size)
+        for X, rows in zip(batches_of(self.X, drawn), drawn, strict=True):
+            yield Batch(X, rows, len(rows))
 
     def soft_bias(self, log_proba, rows):
         """Soft bias, on the natural distribution, of predictions for `rows`."""
@@ -162,7 +166,7 @@ class Task:
         Returns its class log-probabilities of the selection rows, and the verdict.
         """
         net = self.net
-        log_proba = predict_log_proba(net, self.X[self.select])
+        log_proba = predict_log_proba(net, at(self.X, self.select))
         verdict = self.best.offer(log_proba, net.module_.state_dict)
         net.history.new_epoch()
         net.history.record("epoch", len(net.history))
@@ -250,7 +254,7 @@ class Best:
     def offer_net(self):
         """Judge the task's net as it stands."""
         task = self.task
-        log_proba = predict_log_proba(task.net, task.X[task.select])
+        log_proba = predict_log_proba(task.net, at(task.X, task.select))
         return self.offer(log_proba, task.net.module_.state_dict)
 
     def restore(self):
@@ -289,7 +293,8 @@ def fine_tune(task, make_epoch, loss, *, done=None, **training):
             def loss_of(output, batch=batch):
                 return loss(log_probabilities(net, output), batch)
 
-            yield batch.X, task.y[batch.rows], loss_of
+            with batch.context:
+                yield batch.X, task.y[batch.rows], loss_of
 
     def judge(log_proba):
         verdict = task.best.offer(log_proba, net.module_.state_dict)

@@ -8,9 +8,10 @@ losses of an epoch are read from the device once, at its end.
 from contextlib import contextmanager
 
 import torch
-from skorch.callbacks import EarlyStopping, PrintLog
+from skorch.callbacks import EarlyStopping, LRScheduler, PrintLog
 
-from skfairaug._nets import PREDICT_ROWS, log_probabilities, net_targets, overriding
+from skfairaug._nets import log_probabilities, net_targets, overriding
+from skfairaug._rows import at, chunk_size, chunks, off_device
 
 
 class CellSampler:
@@ -88,8 +89,10 @@ class Trainer:
     ----------
     net : skorch.NeuralNet
         Changed in place.
-    X, y : Tensor
-        All rows, on the device.
+    X : Tensor, NamedRows or StreamedRows
+        All rows, as :mod:`skfairaug._rows` has them on the device.
+    y : Tensor
+        Their class codes.
     lr : float
         Peak learning rate of the one-cycle schedule.
     max_epochs, steps_per_epoch : int
@@ -132,22 +135,24 @@ class Trainer:
             Rows that are evaluated after each epoch.
         """
         net = self.net
-        X_valid, y_valid = self.X[selection_rows], self.y[selection_rows]
+        X_valid, y_valid = at(self.X, selection_rows), self.y[selection_rows]
+        shown = off_device(self.X)
         datasets = {
-            "dataset_train": net.get_dataset(self.X, net_targets(net, self.y)),
-            "dataset_valid": net.get_dataset(X_valid, net_targets(net, y_valid)),
+            "dataset_train": net.get_dataset(shown, net_targets(net, self.y)),
+            "dataset_valid": net.get_dataset(off_device(X_valid), net_targets(net, y_valid)),
         }
         # An accuracy monitor would end the training just when it trades accuracy for
-        # fairness; the caller's choice by expected Phi takes its place.
+        # fairness; the caller's choice by expected Phi takes its place. A schedule is for
+        # the optimizer and the number of steps that trained the net.
         net.callbacks_ = [
             (name, callback)
             for name, callback in net.callbacks_
-            if not isinstance(callback, EarlyStopping)
+            if not isinstance(callback, (EarlyStopping, LRScheduler))
         ]
         for _, callback in net.callbacks_:
             if isinstance(callback, PrintLog):
                 callback.initialize()  # a new heading: the columns are others now
-        net.notify("on_train_begin", X=self.X, y=self.y)
+        net.notify("on_train_begin", X=shown, y=self.y)
         try:
             for epoch in range(self.max_epochs):
                 net.notify("on_epoch_begin", **datasets)
@@ -162,7 +167,7 @@ class Trainer:
         except KeyboardInterrupt:
             return False
         finally:
-            net.notify("on_train_end", X=self.X, y=self.y)
+            net.notify("on_train_end", X=shown, y=self.y)
 
     def _train_epoch(self, batches, epoch):
         net, losses, sizes = self.net, [], []
@@ -175,7 +180,7 @@ class Trainer:
             if self.schedule is not None:
                 self.schedule.step()
             losses.append(step["loss"].detach())
-            sizes.append(len(X))
+            sizes.append(len(y))
             net.notify("on_batch_end", batch=batch, training=True, **step)
         values = torch.stack(losses).tolist()
         records = net.history[-1]["batches"][first:]
@@ -199,14 +204,16 @@ def check_finite(losses, epoch):
 @torch.no_grad()
 def evaluate(net, X, y):
     """Class log-probabilities of rows, with the net's own validation loss recorded."""
-    log_probas = []
+    log_probas, first = [], 0
     targets = net_targets(net, y)
-    for rows, target in zip(X.split(PREDICT_ROWS), targets.split(PREDICT_ROWS), strict=True):
-        batch = (rows, target)
+    for rows in chunks(X):
+        size = min(len(y) - first, chunk_size(X))
+        batch = (rows, targets[first : first + size])
+        first += size
         net.notify("on_batch_begin", batch=batch, training=False)
         step = net.validation_step(batch)
         net.history.record_batch("valid_loss", step["loss"].item())
-        net.history.record_batch("valid_batch_size", len(rows))
+        net.history.record_batch("valid_batch_size", size)
         net.notify("on_batch_end", batch=batch, training=False, **step)
         log_probas.append(log_probabilities(net, step["y_pred"]))
     net.history.record("valid_batch_count", len(log_probas))

@@ -8,7 +8,8 @@ from skorch import NeuralNetClassifier
 from torch import nn
 
 from skfairaug import AdversarialAugmenter, FairAugmentFineTuner
-from skfairaug._attacker import DEFAULT_RADIUS, Attacker
+from skfairaug._attack_point import TABLE_RADIUS
+from skfairaug._attacker import Attacker
 
 
 @pytest.fixture
@@ -35,7 +36,7 @@ SIZES = {
 @pytest.mark.parametrize("direction", ["towards", "away"])
 def test_rows_move_inside_their_ball(norm, radius, direction, augmenter, rows):
     change = moved(augmenter, rows, norm=norm, radius=radius, direction=direction)
-    bound = DEFAULT_RADIUS[norm] if radius is None else radius
+    bound = TABLE_RADIUS[norm] if radius is None else radius
     sizes = SIZES[norm](change)
     assert (sizes <= bound + 1e-6).all()
     assert (sizes > bound / 10).mean() > 0.9
@@ -171,7 +172,7 @@ def test_batches_hold_real_rows_first(augmenter, task):
 def test_sampling_draws_more_adversarial_rows_the_more_they_weigh(augmenter, task):
     attacker = Attacker(augmenter, task)
     batch = next(attacker.batches(1, 64, X_adv=task.X))
-    mean = attacker.weights(task.X, task.train).mean()
+    mean = attacker.weights(task.train).mean()
     assert mean > 1
     assert 1 - batch.n_real / 64 == pytest.approx(float(mean / (1 + mean)), abs=0.05)
 
@@ -197,11 +198,11 @@ def test_attack_mixes_the_groups(augmenter, task):
 
     attacker.refresh()
     rows = task.train
-    attacked = attacker.attack(rows, "linf")
+    attacked = attacker.attack(task.X[rows], rows, "linf")
     assert distance(attacked) < 0.9 * distance(task.X)
     assert (attacked - task.X).abs().max() <= 0.5 + 1e-6
     augmenter.set_params(direction="away")
-    assert distance(attacker.attack(rows, "linf")) > distance(task.X)
+    assert distance(attacker.attack(task.X[rows], rows, "linf")) > distance(task.X)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,9 @@ ROOT = Path(__file__).resolve().parents[1] / PACKAGE
 LAYERS = {
     "exceptions": 0,
     "_validation": 0,
+    "_rows": 0,
     "_nets": 0,
+    "_attack_point": 1,
     "modules": 0,
     "datasets": 0,
     "_training": 1,
@@ -32,7 +34,7 @@ LAYERS = {
 #: Imports allowed inside a layer: importer -> imported. There is no way back.
 SIDEWAYS = {
     "_validation": {"exceptions"},
-    "_nets": {"exceptions", "_validation"},
+    "_nets": {"exceptions", "_validation", "_rows"},
     "datasets": {"exceptions", "_validation"},
     "_task": {"steps"},
     "_attacker": {"steps", "_task"},

@@ -25,10 +25,10 @@ from skfairaug._nets import (
     portable_state,
     predict_log_proba,
     restored_state,
-    to_device,
     train_net,
     unwrap,
 )
+from skfairaug._rows import on_device
 from skfairaug._validation import (
     Groups,
     check_cells,
@@ -263,7 +263,7 @@ def favourable_score(estimator, X):
     if is_fitted_net(estimator):
         # Takes rows of any precision and leaves the net in the mode that it was in.
         net = unwrap(estimator)
-        log_proba = predict_log_proba(net, to_device(net, X.astype(np.float32)))
+        log_proba = predict_log_proba(net, on_device(net, X.astype(np.float32)))
         return np.exp(log_proba[:, 1].double().cpu().numpy()), True
     if hasattr(estimator, "predict_proba"):
         proba = np.asarray(estimator.predict_proba(X), dtype=np.float64)

@@ -46,7 +46,7 @@ def importance_weights(bias, counterfactual_gap, *, tolerance=0.05, scale=20.0, 
     return (scale * excess + 1.0).clamp_min(1.0)
 
 
-def counterfactual_gap(predict, X, columns, group_values):
+def counterfactual_gap(predict, X, columns, group_values, *, counterfactual=None):
     r"""Squared change of the prediction when a row changes group.
 
     Parameters
@@ -59,6 +59,9 @@ def counterfactual_gap(predict, X, columns, group_values):
         Columns of X that are a function of the group. Empty: the gap is zero.
     group_values : Tensor of shape (n_groups, n_columns)
         What those columns hold in each group.
+    counterfactual : callable, default=None
+        Maps rows to what they would be in the other group, where no columns say it:
+        for images in colour their gray copies. It takes the place of the columns.
 
     Returns
     -------
@@ -80,19 +83,28 @@ def counterfactual_gap(predict, X, columns, group_values):
     >>> counterfactual_gap(predict, torch.zeros(2, 3), torch.tensor([0]), values)
     tensor([0.2500, 0.2500])
     """
-    if len(columns) == 0:
+    if counterfactual is None and len(columns) == 0:
         return torch.zeros(len(X), device=X.device)
-    # One changed copy at a time: memory stays at twice the rows.
     outputs = []
-    for values in group_values:
-        changed = X.clone()
-        changed[:, columns] = values
-        proba = predict(changed)
+    for version in _versions(X, columns, group_values, counterfactual):
+        proba = predict(version)
         # Two classes: the change of class 1; the other class mirrors it.
         outputs.append(proba[:, 1:] if proba.shape[1] == 2 else proba)
     outputs = torch.stack(outputs)
     pairs = outputs[:, None] - outputs[None, :]
     return pairs.square().sum(-1).amax((0, 1))
+
+
+def _versions(X, columns, group_values, counterfactual):
+    """Rows as they would be in each group, one copy at a time to spare memory."""
+    if counterfactual is not None:
+        yield X
+        yield counterfactual(X)
+        return
+    for values in group_values:
+        changed = X.clone()
+        changed[:, columns] = values
+        yield changed
 
 
 def group_columns(X, groups):

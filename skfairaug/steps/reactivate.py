@@ -5,6 +5,8 @@ import copy
 import torch
 from torch import nn
 
+from skfairaug._rows import n_rows
+
 _NORMALISATION = (nn.modules.batchnorm._BatchNorm,)
 
 
@@ -109,9 +111,10 @@ def reestimate_batchnorm(module, forward, batches):
     seen = 0
     try:
         for batch in batches:
-            seen += len(batch)
+            size = n_rows(batch)
+            seen += size
             for norm in norms:
-                norm.momentum = len(batch) / seen
+                norm.momentum = size / seen
             forward(batch)
     finally:
         for norm, (momentum, training) in zip(norms, before, strict=True):

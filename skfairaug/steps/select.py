@@ -44,9 +44,10 @@ def reward(probabilities, winner, *, rate=0.1, floor=0.05):
     n_types = len(probabilities)
     if n_types == 1:
         return torch.ones_like(probabilities)
-    gain = rate * probabilities[winner]
-    new = probabilities - gain / (n_types - 1)
-    new[winner] = probabilities[winner] + gain
+    # Not by indexing, which would wait for the device to say who won.
+    won = torch.arange(n_types, device=probabilities.device) == winner
+    gain = rate * (probabilities * won).sum()
+    new = torch.where(won, probabilities + gain, probabilities - gain / (n_types - 1))
     new = new.clamp(0.0, 1.0)
     new = new / new.sum()
     # Lift to the floor by mixing with the uniform distribution as far as needed:

@@ -6,7 +6,8 @@ import torch
 from sklearn.ensemble import GradientBoostingRegressor
 from skorch import NeuralNetClassifier
 
-from skfairaug._nets import find_head, to_device, weight_layers
+from skfairaug._nets import find_head, weight_layers
+from skfairaug._rows import on_device
 from skfairaug._task import Task
 from skfairaug.metrics import bias
 from skfairaug.modules import TabularMLP
@@ -247,7 +248,7 @@ def test_loss_is_weighted_by_the_excess_of_the_predicted_bias(net, rows, monkeyp
 
 
 def test_the_loss_reaches_the_network_through_the_critic(net):
-    X = to_device(net, np.random.RandomState(0).normal(size=(6, 4)).astype(np.float32))
+    X = on_device(net, np.random.RandomState(0).normal(size=(6, 4)).astype(np.float32))
     head = find_head(net, X)
     critic = make_critic(6 * head.in_features, 5, 1).eval().requires_grad_(False)
     with watched_input(head) as representation:
