@@ -3,7 +3,6 @@
 from functools import partial
 from numbers import Integral, Real
 
-import numpy as np
 import torch
 from sklearn.base import (
     ClassNamePrefixFeaturesOutMixin,
