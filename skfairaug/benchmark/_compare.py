@@ -83,10 +83,10 @@ def compare(
         Name -> estimator, never changed. Parameters called `constraint` and
         `tolerance` are set to those given here unless they are None, and each
         `random_state` that is None to the number of the split, nested ones too.
-    X : array-like or DataFrame of shape (n_samples, n_features)
+    X : array-like or DataFrame of shape (n_samples, n_features) or (n_samples, ...)
         Rows.
     y : array-like of shape (n_samples,)
-        Two classes; the larger label is the favourable one.
+        Labels; of two, the larger is the favourable one.
     sensitive_features : array-like of shape (n_samples,) or (n_samples, n_columns)
         Group of every row.
     estimator : classifier or callable, default=None
@@ -100,9 +100,10 @@ def compare(
         Bias measure, see `skfairaug.metrics.CONSTRAINTS`.
     tolerance : float, default=0.05
         Bias allowed, in (0, 1].
-    cv : int, list of int or splitter, default=10
+    cv : int, list of int, splitter or dict, default=10
         Number or list of seeds of random splits (60% training, 20% validation, 20%
-        test), or a scikit-learn splitter, a quarter of whose training rows validate.
+        test), or a scikit-learn splitter, a quarter of whose training rows validate, or
+        splits of your own: seed -> indices of its training, validation and test rows.
     n_jobs : int, default=None
         Jobs of joblib; ``parallel_config(backend="dask")`` takes them to other
         machines.
@@ -150,9 +151,7 @@ def compare(
     check_consistent_length(X, y, sensitive_features)
     measure = get_constraint(constraint).name
     check_tolerance(tolerance)
-    codes, classes = encode_labels(y)
-    if len(classes) != 2:
-        raise ValueError(f"y has {len(classes)} classes; compare works on two.")
+    codes, _ = encode_labels(y)
     groups = encode_groups(sensitive_features, len(codes))
     names = pd.Categorical.from_codes(groups.codes, groups.names, ordered=True)
     data = Part(X, codes, pd.Series(names))
@@ -162,7 +161,7 @@ def compare(
     goal = {"constraint": measure, "tolerance": float(tolerance)}
     setting = fingerprint(data, estimator, preprocessor, goal)
     jobs = {
-        fingerprint(setting, name, mitigator, *rows): (name, mitigator, split)
+        fingerprint(setting, name, mitigator, split, *rows): (name, mitigator, split)
         for name, mitigator in mitigators.items()
         for split, rows in splits.items()
     }
@@ -223,6 +222,8 @@ def _check_mitigators(mitigators, estimator):
 
 def _make_splits(cv, y, groups):
     """Number of the split -> indices of its training, validation and test part."""
+    if isinstance(cv, dict) and cv:
+        return {_checked_seed(seed): _checked_rows(rows, len(y)) for seed, rows in cv.items()}
     if isinstance(cv, Integral) and not isinstance(cv, bool):
         if cv < 1:
             raise ValueError(f"cv must be at least 1; got {cv}.")
@@ -239,6 +240,28 @@ def _make_splits(cv, y, groups):
         )
         splits[i] = train, validation, test
     return splits
+
+
+def _checked_seed(seed):
+    if not isinstance(seed, Integral) or seed < 0:
+        raise ValueError(f"the keys of cv must be seeds, 0 or larger; got {seed!r}.")
+    return int(seed)
+
+
+def _checked_rows(rows, n_samples):
+    """Training, validation and test rows of a split that was given."""
+    rows = tuple(np.asarray(part) for part in rows)
+    if len(rows) != 3 or not all(part.size and part.dtype.kind in "iu" for part in rows):
+        raise ValueError(
+            "each split in cv must be three arrays of indices: training, validation and "
+            "test rows."
+        )
+    if max(part.max() for part in rows) >= n_samples or min(part.min() for part in rows) < 0:
+        raise ValueError(f"an index in cv is not among the {n_samples} rows.")
+    test = rows[2]
+    if np.isin(test, rows[0]).any() or np.isin(test, rows[1]).any():
+        raise ValueError("a split in cv has test rows among its training or validation rows.")
+    return rows
 
 
 def _prepare(split, rows, data, estimator, preprocessor):
@@ -307,14 +330,14 @@ def _fit_and_judge(model, part, test, goal):
     predicted = time.perf_counter()
     gaps = {
         name: bias(test.y, y_pred, sensitive_features=test.groups, constraint=name)
-        for name in MEASURES
+        for name in {*MEASURES, goal["constraint"]}
     }
     accuracy = balanced_accuracy_score(test.y, y_pred)
     gap = gaps[goal["constraint"]]
     return {
         "balanced_accuracy": accuracy,
         "accuracy": accuracy_score(test.y, y_pred),
-        **gaps,
+        **{name: gaps[name] for name in MEASURES},
         "bias": gap,
         "phi": accuracy if abs(gap) < goal["tolerance"] else 0.0,
         "fit_seconds": fitted - start,

@@ -181,14 +181,18 @@ def global_attack(
     step_size = 2.5 * radius / n_steps if step_size is None else step_size
     sign = -1.0 if direction == "towards" else 1.0
     X = X.detach()
-    allowed = (
-        torch.ones((), device=X.device) if movable is None else movable.to(X.device, X.dtype)
-    )
+    allowed = None if movable is None else movable.to(X.device)
+
+    def freely(values):
+        return values if allowed is None else values * allowed
 
     def place(delta):
-        moved = X + project(delta * allowed, radius)
-        # Blocked inputs stay even where they lie outside the range.
-        return moved if clip is None else torch.where(allowed > 0, moved.clamp(*clip), X)
+        moved = X + project(freely(delta), radius)
+        if clip is not None:
+            moved = moved.clamp(*clip)
+            # Blocked inputs stay even where they lie outside the range.
+            moved = moved if allowed is None else torch.where(allowed, moved, X)
+        return moved
 
     noise = torch.rand(X.shape, generator=generator, device=X.device, dtype=X.dtype)
     moved = place((2 * noise - 1) * radius)
@@ -198,6 +202,6 @@ def global_attack(
         (gradient,) = torch.autograd.grad(distance, moved)
         with torch.no_grad():
             # Blocked inputs must not take their share of an L2 step.
-            step = sign * step_size * step_of(gradient * allowed)
-            moved = place(moved - X + step)
+            step = step_of(freely(gradient))
+            moved = place(torch.add(moved - X, step, alpha=sign * step_size))
     return moved.detach()

@@ -15,6 +15,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, balanced_accuracy_score
 from sklearn.model_selection import StratifiedKFold
 from sklearn.preprocessing import StandardScaler
+from sklearn.tree import DecisionTreeClassifier
 
 from skfairaug import FairAugmentFineTuner
 from skfairaug.benchmark import compare
@@ -210,6 +211,24 @@ def test_global_state_is_as_before(data, net, tuner):
     assert torch.get_num_threads() == before[2]
 
 
+def test_splits_of_your_own(data):
+    CountsRows.seen.clear()
+    results = compare({"counts": CountsRows()}, cv={7: SPLIT, 9: SPLIT}, **data)
+    assert results["split"].tolist() == [7, 9]
+    assert [seen[:2] for seen in CountsRows.seen] == [(100, 7), (100, 9)]
+    assert results["n_test"].tolist() == [90, 90]
+
+
+def test_several_classes(data):
+    data["y"] = np.arange(240) % 3
+    results = compare({"tree": DecisionTreeClassifier(max_depth=2)}, cv=[3], **data)
+    assert results["error"].tolist() == [""]
+    assert results["balanced_accuracy"].between(0.1, 0.9).all()
+
+
+SPLIT = np.arange(100), np.arange(100, 150), np.arange(150, 240)
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -220,7 +239,10 @@ def test_global_state_is_as_before(data, net, tuner):
         ({"cv": [1, 1]}, r"distinct seeds, 0 or larger; got \[1, 1\]"),
         ({"constraint": "luck"}, "Unknown constraint 'luck'"),
         ({"tolerance": 2}, "tolerance"),
-        ({"y": np.arange(240) % 3}, "3 classes; compare works on two"),
+        ({"cv": {-1: SPLIT}}, "keys of cv must be seeds, 0 or larger; got -1"),
+        ({"cv": {0: SPLIT[:2]}}, "must be three arrays of indices"),
+        ({"cv": {0: (*SPLIT[:2], [240])}}, "not among the 240 rows"),
+        ({"cv": {0: (*SPLIT[:2], SPLIT[0])}}, "test rows among its training or validation"),
         ({"sensitive_features": ["f"] * 240}, "one group"),
         ({"sensitive_features": ["f", "m"]}, "inconsistent numbers of samples"),
     ],
