@@ -316,6 +316,7 @@ class FairAugmentFineTuner(BaseIntraProcessor):
     def _debias(self, task):
         for name in ("mask_", "density_", "attack_probabilities_"):
             vars(self).pop(name, None)  # of an earlier fit with other steps
+        task.make_teacher()
         batches, attacker = task.batches, None
         if self.augmenter not in (None, PASS):
             # Step 1: rows that mix the groups, as the biased network sees them (Eq. 7).

@@ -70,6 +70,7 @@ class Task:
     group_values: torch.Tensor
     generator: torch.Generator
     best: "Best" = field(init=False)
+    teacher: torch.Tensor | None = None  # log-odds of the fair teacher for every row
 
     def __post_init__(self):
         self.best = Best(self)
@@ -117,14 +118,10 @@ class Task:
             n_groups=self.n_groups,
         )
 
-    @cached_property
-    def teacher(self):
-        """Log-odds of the fair teacher for every row; None where there is none.
-
-        Made of the network as it is when first asked for: the biased one.
-        """
+    def make_teacher(self):
+        """Make the fair teacher, if there is to be one, of the network as it is now."""
         if self.n_classes != 2 or not self.goal.distillation:
-            return None
+            return
         log_proba = predict_log_proba(self.net, self.X)
         log_odds = log_proba[:, 1] - log_proba[:, 0]
         y, score, groups = (
@@ -134,7 +131,7 @@ class Task:
         cuts = group_thresholds(y, score, groups, self.goal.constraint, self.n_groups, gap=gap)
         bound = log_odds.abs().max()
         cuts = torch.as_tensor(cuts).to(log_odds).clamp(-bound, bound)
-        return teacher_log_odds(log_odds, self.groups, cuts)
+        self.teacher = teacher_log_odds(log_odds, self.groups, cuts)
 
     def loss(self, log_proba, batch):
         """Fine-tune loss of a batch: labels, fair teacher and bias term.

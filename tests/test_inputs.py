@@ -281,6 +281,7 @@ def test_attacks_act_on_embeddings(texts, joint, named):
     net, X, y, group = texts
     rows = {"X": X, "mask": np.ones(X.shape)} if named else X
     params = {"augmenter": AdversarialAugmenter(input_layer="embedding"), "joint": joint}
+    fitted(tuner(net, **params), rows, y, group)  # its teacher sees the rows as they are
     fair = fitted(tuner(net, distillation=0.0, **params), rows, y, group)
     assert not fair.net_.module_.embedding._forward_hooks
     plain = fitted(tuner(net, distillation=0.0), rows, y, group)
