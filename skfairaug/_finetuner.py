@@ -60,6 +60,10 @@ class FairAugmentFineTuner(BaseIntraProcessor):
     penalty : float, default=None
         Weight of the bias term in the loss; 0 switches it off, as in the paper. None
         takes 0 with a fair teacher and 8 without.
+    balance : {"labels", "cells"}, default=None
+        What counts the same in the loss of the labels: every label, with its groups as they
+        occur, or every (label, group) cell. None takes "labels" for two classes and "cells"
+        for more.
     margin : float, default=1.0
         Share of the tolerance, in [0, 1], by which teacher and bias term aim inside it;
         1 aims at no bias.
@@ -188,6 +192,7 @@ class FairAugmentFineTuner(BaseIntraProcessor):
         "distillation": [Interval(Real, 0, 1, closed="both")],
         "train_mode": ["boolean"],
         "penalty": [Interval(Real, 0, None, closed="left"), None],
+        "balance": [StrOptions({"labels", "cells"}), None],
         "margin": [Interval(Real, 0, 1, closed="both")],
         "max_epochs": [Interval(Integral, 0, None, closed="left")],
         "steps_per_epoch": [Interval(Integral, 1, None, closed="left")],
@@ -210,6 +215,7 @@ class FairAugmentFineTuner(BaseIntraProcessor):
         caution=1.0,
         distillation=1.0,
         penalty=None,
+        balance=None,
         margin=1.0,
         train_mode=False,
         max_epochs=10,
@@ -231,6 +237,7 @@ class FairAugmentFineTuner(BaseIntraProcessor):
         self.caution = caution
         self.distillation = distillation
         self.penalty = penalty
+        self.balance = balance
         self.margin = margin
         self.train_mode = train_mode
         self.max_epochs = max_epochs
@@ -302,7 +309,8 @@ class FairAugmentFineTuner(BaseIntraProcessor):
         return cls(estimator, **(given | params))
 
     def _goal(self):
-        taught = self.distillation and len(self.classes_) == 2
+        binary = len(self.classes_) == 2
+        taught = self.distillation and binary
         penalty = self.penalty
         return Goal(
             get_constraint(self.constraint),
@@ -311,6 +319,7 @@ class FairAugmentFineTuner(BaseIntraProcessor):
             penalty=(0.0 if taught else 8.0) if penalty is None else penalty,
             margin=self.margin * self.tolerance,
             distillation=self.distillation,
+            balance=self.balance or ("labels" if binary else "cells"),
         )
 
     def _debias(self, task):

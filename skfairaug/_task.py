@@ -47,6 +47,7 @@ class Goal:
     penalty: float = 0.0
     margin: float = 0.0  # in units of the bias
     distillation: float = 0.0
+    balance: str = "labels"
 
 
 @dataclass
@@ -89,11 +90,13 @@ class Task:
     def cell_weights(self):
         """Weight of a row of each cell in a batch of equal cells.
 
-        Classes weigh the same (balanced accuracy is the aim) and groups within a class
-        as they occur.
+        Classes weigh the same (balanced accuracy is the aim), and groups within a class as
+        they occur or, where the goal balances cells, the same too.
         """
         sizes = torch.bincount(self.cells, minlength=self.n_classes * self.n_groups)
         sizes = sizes.view(self.n_classes, self.n_groups).float()
+        if self.goal.balance == "cells":
+            sizes = (sizes > 0).float()
         return (sizes / sizes.sum(1, keepdim=True)).flatten()
 
     @cached_property
