@@ -24,7 +24,9 @@ class Attacker:
         check_clip(augmenter.clip)
         self.point = attack_point(augmenter, task)
         self.clip = self.point.clip if augmenter.clip is None else augmenter.clip
-        self.movable = movable_inputs(augmenter.perturb, task)
+        self.movable = None  # a layer's output is nowhere fixed
+        if augmenter.input_layer is None:
+            self.movable = movable_inputs(augmenter.perturb, task)
         self.probabilities = torch.full((len(self.norms),), 1.0 / len(self.norms))
         self.targets = None
 

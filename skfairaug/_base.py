@@ -13,6 +13,7 @@ from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted, validate_data
 from skorch import NeuralNetBinaryClassifier
 
+from skfairaug._distributed import agreed_seed
 from skfairaug._nets import (
     check_net,
     check_output,
@@ -120,7 +121,8 @@ class NetHolder(BaseEstimator):
 
     def _draw_seed(self):
         random_state = check_random_state(self.random_state)
-        return int(random_state.randint(np.iinfo(np.int32).max))
+        seed = int(random_state.randint(np.iinfo(np.int32).max))
+        return agreed_seed(unwrap(self.estimator), seed)
 
     def _whole_task(self, rows, seed):
         """A task whose rows all train and select, for a step on its own."""

@@ -1,5 +1,6 @@
 """FairAugmentFineTuner: the whole method; its `_debias` reads as the paper's algorithm."""
 
+from contextlib import nullcontext
 from numbers import Integral, Real
 
 from sklearn.base import clone
@@ -8,6 +9,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from skfairaug._attacker import Attacker
 from skfairaug._augmenter import AdversarialAugmenter
 from skfairaug._base import BaseIntraProcessor
+from skfairaug._distributed import shared_steps
 from skfairaug._reactivator import MaskReactivator, to_numpy
 from skfairaug._task import Goal, fine_tune
 from skfairaug.metrics._constraints import get_constraint
@@ -347,15 +349,18 @@ class FairAugmentFineTuner(BaseIntraProcessor):
             task.best.offer_net()
         if finished and self.max_epochs:
             # Step 3: fine-tune everything.
-            fine_tune(
-                task,
-                lambda epoch: batches(self.steps_per_epoch, self.batch_size),
-                task.loss,
-                lr=self.lr,
-                max_epochs=self.max_epochs,
-                steps_per_epoch=self.steps_per_epoch,
-                train_mode=self.train_mode,
-            )
+            # A layer that is attacked expects all rows of a batch.
+            whole = attacker is not None and self.augmenter.input_layer is not None
+            with nullcontext() if whole else shared_steps(task):
+                fine_tune(
+                    task,
+                    lambda epoch: batches(self.steps_per_epoch, self.batch_size),
+                    task.loss,
+                    lr=self.lr,
+                    max_epochs=self.max_epochs,
+                    steps_per_epoch=self.steps_per_epoch,
+                    train_mode=self.train_mode,
+                )
         if masks is not None:
             self.mask_ = to_numpy(masks)
             self.density_ = float(density(masks))

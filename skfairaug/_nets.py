@@ -14,6 +14,12 @@ from sklearn.frozen import FrozenEstimator
 from skorch import NeuralNet
 from torch.nn import functional as F
 
+from skfairaug._accelerator import (
+    accelerator_of,
+    portable_attributes,
+    take_off_wrappers,
+    unwrapped,
+)
 from skfairaug._rows import at, chunks, is_dataset, on_device
 
 
@@ -49,9 +55,11 @@ def copy_net(net):
     twin = net.__class__.__new__(net.__class__)
     # torch cannot deep-copy an optimizer apart from its parameters; training
     # makes a new one anyway.
-    state = {k: v for k, v in net.__dict__.items() if k != "optimizer_"}
-    memo = {id(callback): callback for callback in uncopyable_callbacks(net)}
+    state = {k: unwrapped(v) for k, v in net.__dict__.items() if k != "optimizer_"}
+    shared = [*uncopyable_callbacks(net), accelerator_of(net)]
+    memo = {id(part): part for part in shared}
     twin.__dict__.update(copy.deepcopy(state, memo))
+    take_off_wrappers(twin)
     twin.optimizer_ = torch.optim.SGD(twin.module_.parameters(), lr=0.0)
     if not any(p.requires_grad for p in twin.module_.parameters()):
         # Frozen as a whole, which says how it was kept and not what may be tuned.
@@ -83,12 +91,13 @@ class PortableNet:
     def __init__(self, net):
         self.frozen = isinstance(net, FrozenEstimator)
         net = unwrap(net)
-        twin = copy_net(net) if net.device != "cpu" else net
+        moved = net.device != "cpu"  # or accelerate knows where it is
+        twin = copy_net(net) if moved or accelerator_of(net) else net
         self.net_class = net.__class__
-        self.attributes = {
-            name: value for name, value in twin.__dict__.items() if name != "optimizer_"
-        }
-        if net.device != "cpu":
+        self.attributes = portable_attributes(
+            {name: value for name, value in twin.__dict__.items() if name != "optimizer_"}
+        )
+        if moved:
             for name in [*twin._modules, *twin._criteria]:
                 part = self.attributes.get(name + "_")
                 if isinstance(part, torch.nn.Module):

@@ -55,7 +55,7 @@ class StreamedRows:
     def __init__(self, dataset, net):
         self.dataset = dataset
         self.net = net
-        self.device = torch.device(net.device)
+        self.device = torch.device(device_of(net))
         self.ndim = next(self.batches([[0]])).ndim
 
     def __len__(self):
@@ -115,7 +115,15 @@ def on_device(net, X):
         return NamedRows({name: on_device(net, part) for name, part in X.items()})
     if isinstance(X, np.ndarray) and not X.flags.writeable:
         X = X.copy()  # torch warns about memory it could overwrite
-    return to_tensor(X, device=net.device)
+    return to_tensor(X, device=device_of(net))
+
+
+def device_of(net):
+    """Where a net takes its rows: with its weights, where accelerate has put those."""
+    if net.device is not None:
+        return net.device
+    weight = next(net.module_.parameters(), None)
+    return "cpu" if weight is None else weight.device
 
 
 def off_device(X):

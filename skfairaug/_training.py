@@ -10,6 +10,7 @@ from contextlib import contextmanager
 import torch
 from skorch.callbacks import EarlyStopping, LRScheduler, PrintLog
 
+from skfairaug._distributed import scaled
 from skfairaug._nets import log_probabilities, net_targets, overriding
 from skfairaug._rows import at, chunk_size, chunks, off_device
 
@@ -113,12 +114,13 @@ class Trainer:
         self.steps_per_epoch = steps_per_epoch
         self.train_mode = train_mode
         # One fused kernel instead of one per parameter and operation.
-        net.optimizer_ = torch.optim.Adam(net.module_.parameters(), lr=lr, fused=True)
+        optimizer = torch.optim.Adam(net.module_.parameters(), lr=lr, fused=True)
         self.schedule = None
         if one_cycle:
             self.schedule = torch.optim.lr_scheduler.OneCycleLR(
-                net.optimizer_, max_lr=lr, total_steps=max_epochs * steps_per_epoch + 1
+                optimizer, max_lr=lr, total_steps=max_epochs * steps_per_epoch + 1
             )
+        net.optimizer_ = scaled(net, optimizer)
 
     def run(self, make_epoch, on_epoch_end, selection_rows):
         """Train; return False where Ctrl-C ended it.

@@ -21,7 +21,13 @@ from skorch.hf import AccelerateMixin
 
 from skfairaug import AdversarialAugmenter, FairAugmentFineTuner, MaskReactivator
 from skfairaug._accelerator import OneProcess
-from skfairaug._distributed import n_processes, scaled, shared_steps
+from skfairaug._distributed import (
+    average_gradients,
+    infer_shares,
+    n_processes,
+    scaled,
+    shared_steps,
+)
 from skfairaug._nets import copy_net
 from skfairaug.modules import TabularMLP
 from skfairaug.rivals import AdversarialFineTuning
@@ -100,6 +106,35 @@ def scores(classifier):
 # -- two processes ------------------------------------------------------------
 
 
+class Pair(torch.nn.Linear):
+    """Gives its output twice, the second time as a side product; one weight is idle."""
+
+    def __init__(self):
+        super().__init__(3, 2)
+        self.idle = torch.nn.Parameter(torch.ones(2))
+
+    def forward(self, X):
+        output = super().forward(X)
+        return output, output.square()
+
+    def named(self, X):
+        return self(**X)
+
+
+def gradients(infer, size=1):
+    """Gradients of a loss that no mean over shares gives, and of the weights themselves."""
+    torch.manual_seed(0)
+    module, (X, y, _) = Pair(), make_rows(3, n=7)
+    output, side = infer(module, torch.from_numpy(X))
+    weights = torch.from_numpy(y) + 0.5
+    loss = (weights * output[:, 0]).sum() / weights.sum() + side.std() + output[0, 1] ** 2
+    (loss + module.weight.square().sum()).backward()
+    if size > 1:
+        average_gradients(module, size)
+        assert module.idle.grad.eq(0).all()
+    return torch.cat([module.weight.grad.flatten(), module.bias.grad]).numpy()
+
+
 def work(rank, folder):
     """One of the processes: fit every case, and save what it says of new rows."""
     torch.set_num_threads(1)
@@ -120,6 +155,9 @@ def work(rank, folder):
     found["pickled"] = scores(classifier)
     if rank == 0:  # alone
         found["pickled again"] = scores(fit(classifier.net_))
+    shares = gradients(lambda module, X: infer_shares(module, X, SIZE), size=SIZE)
+    named = gradients(lambda module, X: infer_shares(module.named, {"X": X}, SIZE), size=SIZE)
+    found["gradients"], found["gradients by name"] = shares, named
     found["wrapped"] = isinstance(net.module_, torch.nn.parallel.DistributedDataParallel)
     try:
         fit(net, rows=rank)
@@ -165,8 +203,15 @@ def test_two_processes_give_the_result_of_one(found, name):
     np.testing.assert_array_equal(found[1][name], found[0][name])
 
 
+@pytest.mark.parametrize("name", ["gradients", "gradients by name"])
+def test_shares_give_the_gradients_of_all_rows(found, name):
+    alone = gradients(lambda module, X: module(X))
+    for each in found:
+        np.testing.assert_allclose(each[name], alone, rtol=1e-5)
+
+
 def test_the_loss_in_the_history_is_that_of_all_rows(found):
-    alone = fit(make_net(NeuralNetClassifier)).history_[:, "train_loss"]
+    alone = fit(make_net(NeuralNetClassifier)).history_[-3:, "train_loss"]
     np.testing.assert_allclose(found[0]["loss"], alone, atol=1e-5)
 
 

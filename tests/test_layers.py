@@ -12,10 +12,12 @@ LAYERS = {
     "exceptions": 0,
     "_validation": 0,
     "_rows": 0,
+    "_accelerator": 0,
     "_nets": 0,
     "_attack_point": 1,
     "modules": 0,
     "datasets": 0,
+    "_distributed": 1,
     "_training": 1,
     "metrics": 1,
     "steps": 2,
@@ -34,7 +36,8 @@ LAYERS = {
 #: Imports allowed inside a layer: importer -> imported. There is no way back.
 SIDEWAYS = {
     "_validation": {"exceptions"},
-    "_nets": {"exceptions", "_validation", "_rows"},
+    "_nets": {"exceptions", "_validation", "_rows", "_accelerator"},
+    "_training": {"_distributed"},
     "datasets": {"exceptions", "_validation"},
     "_task": {"steps"},
     "_attacker": {"steps", "_task"},
