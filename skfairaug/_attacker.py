@@ -4,7 +4,15 @@ import torch
 
 from skfairaug._attack_point import LayerPoint, RowPoint
 from skfairaug._nets import Encoder, find_head, find_layer, frozen
-from skfairaug._rows import NamedRows, StreamedRows, at, batches_of, chunk_size, chunks
+from skfairaug._rows import (
+    NamedRows,
+    StreamedRows,
+    at,
+    batches_of,
+    chunk_size,
+    chunks,
+    is_table,
+)
 from skfairaug._task import Batch
 from skfairaug._validation import column_indices
 from skfairaug.steps.attack import NORMS, global_attack, partner_means
@@ -240,8 +248,7 @@ def check_clip(clip):
 def movable_inputs(perturb, task):
     """Bool tensor over the columns that an attack may change; None means all inputs."""
     X = task.X
-    table = X.ndim == 2 and X.dtype == torch.float32
-    if not table or (isinstance(perturb, str) and perturb == "all"):
+    if not is_table(X) or (isinstance(perturb, str) and perturb == "all"):
         return None
     if isinstance(perturb, str):
         low, high = X.amin(0), X.amax(0)

@@ -11,6 +11,7 @@ from skfairaug._augmenter import AdversarialAugmenter
 from skfairaug._base import BaseIntraProcessor
 from skfairaug._distributed import shared_steps
 from skfairaug._reactivator import MaskReactivator, to_numpy
+from skfairaug._rows import is_table
 from skfairaug._task import Goal, fine_tune
 from skfairaug.metrics._constraints import get_constraint
 from skfairaug.steps.mask import density
@@ -56,9 +57,9 @@ class FairAugmentFineTuner(BaseIntraProcessor):
         Standard errors of the bias that the choice of epoch and threshold allows for,
         see :func:`~skfairaug.metrics.expected_phi`; 0 trusts the validation rows, as
         the paper does.
-    distillation : float, default=1.0
+    distillation : float, default=None
         Share of the fair teacher in the loss, in [0, 1]; the labels have the rest. 0
-        switches it off, as in the paper. Ignored for more than two classes.
+        switches it off, as in the paper. None takes 1 for two classes and 0.5 for more.
     penalty : float, default=None
         Weight of the bias term in the loss; 0 switches it off, as in the paper. None
         takes 0 with a fair teacher and 8 without.
@@ -76,8 +77,9 @@ class FairAugmentFineTuner(BaseIntraProcessor):
         Epochs of fine-tuning; after each, the network is a candidate.
     steps_per_epoch : int, default=30
         Batches in an epoch, whatever the number of rows.
-    lr : float, default=0.003
-        Peak of the one-cycle learning rate of Adam.
+    lr : float, default=None
+        Peak of the one-cycle learning rate of Adam. None takes 0.003 for tables and 0.0005
+        for other rows, such as images and texts.
     batch_size : int, default=512
         Rows of a batch, in equal parts from every (label, group) cell.
     validation_fraction : float, default=0.0
@@ -148,8 +150,9 @@ class FairAugmentFineTuner(BaseIntraProcessor):
     `penalty` and m the `margin`. The paper has the first term only.
 
     The fair teacher is the biased network with one threshold per group
-    (:func:`~skfairaug.metrics.group_thresholds`): it needs the group to predict, the
-    network that learns from it does not. Its targets say what the network knew of each
+    (:func:`~skfairaug.metrics.group_thresholds`), or for more than two classes with offsets
+    of the classes per group (:func:`~skfairaug.steps.group_offsets`): it needs the group to
+    predict, the network that learns from it does not. Its targets say what the network knew of each
     row, where a label says what happened once, so a few hundred rows go a long way.
 
     The network's own callbacks run during fine-tuning, except early stopping: the
@@ -191,14 +194,14 @@ class FairAugmentFineTuner(BaseIntraProcessor):
         "augmenter": [AdversarialAugmenter, StrOptions({PASS}), None],
         "reactivator": [MaskReactivator, StrOptions({PASS}), None],
         "joint": ["boolean"],
-        "distillation": [Interval(Real, 0, 1, closed="both")],
+        "distillation": [Interval(Real, 0, 1, closed="both"), None],
         "train_mode": ["boolean"],
         "penalty": [Interval(Real, 0, None, closed="left"), None],
         "balance": [StrOptions({"labels", "cells"}), None],
         "margin": [Interval(Real, 0, 1, closed="both")],
         "max_epochs": [Interval(Integral, 0, None, closed="left")],
         "steps_per_epoch": [Interval(Integral, 1, None, closed="left")],
-        "lr": [Interval(Real, 0, None, closed="neither")],
+        "lr": [Interval(Real, 0, None, closed="neither"), None],
         "batch_size": [Interval(Integral, 2, None, closed="left")],
         "validation_fraction": [Interval(Real, 0, 1, closed="left")],
         "layer": [str, None],
@@ -215,14 +218,14 @@ class FairAugmentFineTuner(BaseIntraProcessor):
         constraint="statistical_parity",
         tolerance=0.05,
         caution=1.0,
-        distillation=1.0,
+        distillation=None,
         penalty=None,
         balance=None,
         margin=1.0,
         train_mode=False,
         max_epochs=10,
         steps_per_epoch=30,
-        lr=3e-3,
+        lr=None,
         batch_size=512,
         validation_fraction=0.0,
         debias_fraction=0.25,
@@ -312,15 +315,16 @@ class FairAugmentFineTuner(BaseIntraProcessor):
 
     def _goal(self):
         binary = len(self.classes_) == 2
-        taught = self.distillation and binary
-        penalty = self.penalty
+        distillation, penalty = self.distillation, self.penalty
+        if distillation is None:
+            distillation = 1.0 if binary else 0.5
         return Goal(
             get_constraint(self.constraint),
             self.tolerance,
             caution=self.caution,
-            penalty=(0.0 if taught else 8.0) if penalty is None else penalty,
+            penalty=(0.0 if distillation else 8.0) if penalty is None else penalty,
             margin=self.margin * self.tolerance,
-            distillation=self.distillation,
+            distillation=distillation,
             balance=self.balance or ("labels" if binary else "cells"),
         )
 
@@ -356,7 +360,7 @@ class FairAugmentFineTuner(BaseIntraProcessor):
                     task,
                     lambda epoch: batches(self.steps_per_epoch, self.batch_size),
                     task.loss,
-                    lr=self.lr,
+                    lr=self.lr or (3e-3 if is_table(task.X) else 5e-4),
                     max_epochs=self.max_epochs,
                     steps_per_epoch=self.steps_per_epoch,
                     train_mode=self.train_mode,

@@ -154,9 +154,14 @@ def batches_of(X, positions):
     return (X[rows] for rows in positions)
 
 
+def is_table(X):
+    """Whether rows on the device are those of a table, rather than images or texts."""
+    return X.ndim == 2 and X.dtype == torch.float32
+
+
 def chunk_size(X):
     """How many rows a network takes easily at once: fewer of images and texts."""
-    return TABLE_ROWS if X.ndim == 2 and X.dtype == torch.float32 else OTHER_ROWS
+    return TABLE_ROWS if is_table(X) else OTHER_ROWS
 
 
 def chunks(X, size=None):

@@ -19,7 +19,7 @@ from skfairaug.metrics._group_thresholds import group_thresholds
 from skfairaug.metrics._phi import expected_phi
 from skfairaug.metrics._soft import soft_bias
 from skfairaug.metrics._threshold import choose_threshold, threshold_curve
-from skfairaug.steps.equalize import distillation_loss, teacher_log_odds
+from skfairaug.steps.equalize import distillation_loss, group_offsets, teacher_log_odds
 from skfairaug.steps.penalty import bias_penalty, weighted_cross_entropy
 
 #: Expected Phi given up for a smaller bias. The top of the curve is flat, about as wide as
@@ -71,7 +71,7 @@ class Task:
     group_values: torch.Tensor
     generator: torch.Generator
     best: "Best" = field(init=False)
-    teacher: torch.Tensor | None = None  # log-odds of the fair teacher for every row
+    teacher: torch.Tensor | None = None  # class probabilities for every row
 
     def __post_init__(self):
         self.best = Best(self)
@@ -123,9 +123,13 @@ class Task:
 
     def make_teacher(self):
         """Make the fair teacher, if there is to be one, of the network as it is now."""
-        if self.n_classes != 2 or not self.goal.distillation:
-            return
-        log_proba = predict_log_proba(self.net, self.X)
+        if self.goal.distillation:
+            log_proba = predict_log_proba(self.net, self.X)
+            make = self._teach_two if self.n_classes == 2 else self._teach_many
+            self.teacher = make(log_proba)
+
+    def _teach_two(self, log_proba):
+        """A threshold for each group, as the constraint asks."""
         log_odds = log_proba[:, 1] - log_proba[:, 0]
         y, score, groups = (
             values[self.select].cpu().numpy() for values in (self.y, log_odds, self.groups)
@@ -134,7 +138,16 @@ class Task:
         cuts = group_thresholds(y, score, groups, self.goal.constraint, self.n_groups, gap=gap)
         bound = log_odds.abs().max()
         cuts = torch.as_tensor(cuts).to(log_odds).clamp(-bound, bound)
-        self.teacher = teacher_log_odds(log_odds, self.groups, cuts)
+        targets = teacher_log_odds(log_odds, self.groups, cuts)
+        return torch.stack([torch.sigmoid(-targets), torch.sigmoid(targets)], dim=1)
+
+    def _teach_many(self, log_proba):
+        """Offsets of the classes for each group."""
+        rows = self.select
+        scales, offsets = group_offsets(
+            log_proba[rows], self.y[rows], self.groups[rows], self.n_groups
+        )
+        return (scales[self.groups] * log_proba + offsets[self.groups]).softmax(1)
 
     def loss(self, log_proba, batch):
         """Fine-tune loss of a batch: labels, fair teacher and bias term.

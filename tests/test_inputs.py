@@ -15,7 +15,13 @@ from skfairaug.exceptions import FairnessNotReachedWarning
 from skfairaug.modules import PixelInput, SmallConvNet, make_image_net
 from skfairaug.rivals import PlainFineTuning
 
-BRIEF = {"max_epochs": 2, "steps_per_epoch": 3, "batch_size": 24, "tolerance": 0.9}
+BRIEF = {
+    "max_epochs": 2,
+    "steps_per_epoch": 3,
+    "batch_size": 24,
+    "tolerance": 0.9,
+    "lr": 3e-3,
+}
 
 
 class Stack(Dataset):

@@ -1,7 +1,7 @@
 """The method as pure functions of tensors; the files' order is the running order."""
 
 from skfairaug.steps.attack import global_attack, partner_means
-from skfairaug.steps.equalize import distillation_loss, teacher_log_odds
+from skfairaug.steps.equalize import distillation_loss, group_offsets, teacher_log_odds
 from skfairaug.steps.importance import (
     counterfactual_gap,
     group_columns,
@@ -26,6 +26,7 @@ __all__ = [
     "distillation_loss",
     "global_attack",
     "group_columns",
+    "group_offsets",
     "importance_weights",
     "masked_forward",
     "partner_means",
