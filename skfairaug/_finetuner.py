@@ -11,7 +11,6 @@ from skfairaug._augmenter import AdversarialAugmenter
 from skfairaug._base import BaseIntraProcessor
 from skfairaug._distributed import shared_steps
 from skfairaug._reactivator import MaskReactivator, to_numpy
-from skfairaug._rows import is_table
 from skfairaug._task import Goal, fine_tune
 from skfairaug.metrics._constraints import get_constraint
 from skfairaug.steps.mask import density
@@ -78,8 +77,9 @@ class FairAugmentFineTuner(BaseIntraProcessor):
     steps_per_epoch : int, default=30
         Batches in an epoch, whatever the number of rows.
     lr : float, default=None
-        Peak of the one-cycle learning rate of Adam. None takes 0.003 for tables and 0.0005
-        for other rows, such as images and texts.
+        Peak of the one-cycle learning rate of Adam. None takes 0.0005 for images (rows of
+        several dimensions) and 0.003 for others; a large pretrained network of texts wants
+        far less.
     batch_size : int, default=512
         Rows of a batch, in equal parts from every (label, group) cell.
     validation_fraction : float, default=0.0
@@ -152,8 +152,8 @@ class FairAugmentFineTuner(BaseIntraProcessor):
     The fair teacher is the biased network with one threshold per group
     (:func:`~skfairaug.metrics.group_thresholds`), or for more than two classes with offsets
     of the classes per group (:func:`~skfairaug.steps.group_offsets`): it needs the group to
-    predict, the network that learns from it does not. Its targets say what the network knew of each
-    row, where a label says what happened once, so a few hundred rows go a long way.
+    predict, the network that learns from it does not. Its targets say what the network knew
+    of each row, where a label says what happened once, so a few hundred rows go a long way.
 
     The network's own callbacks run during fine-tuning, except early stopping: the
     choice by expected Phi takes its place. The optimizer is Adam with a one-cycle
@@ -360,7 +360,7 @@ class FairAugmentFineTuner(BaseIntraProcessor):
                     task,
                     lambda epoch: batches(self.steps_per_epoch, self.batch_size),
                     task.loss,
-                    lr=self.lr or (3e-3 if is_table(task.X) else 5e-4),
+                    lr=self.lr or (5e-4 if (task.X.ndim or 0) > 2 else 3e-3),
                     max_epochs=self.max_epochs,
                     steps_per_epoch=self.steps_per_epoch,
                     train_mode=self.train_mode,
