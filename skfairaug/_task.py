@@ -245,11 +245,12 @@ class Best:
         counts = cell_counts(y, groups, task.n_classes, task.n_groups)
         hits = np.eye(task.n_classes)[predicted]
         rates = cell_rates(hits, y, groups, task.n_classes, task.n_groups)
-        gaps = task.goal.constraint.gap(rates, counts)
-        errors = task.goal.constraint.standard_error(rates, counts)
-        worst = np.abs(gaps).argmax()
+        constraint = task.goal.constraint
+        gaps = constraint.class_gaps(rates, counts)
+        errors = constraint.class_errors(rates, counts)
         recalls = (rates * counts)[..., 1].sum(-1) / counts[..., 1].sum(-1)
-        return recalls.mean(), gaps[worst], errors[worst]
+        bias = constraint.over_classes(gaps)
+        return recalls.mean(), bias, constraint.over_classes(gaps, errors)
 
     def offer(self, log_proba, state_dict):
         """Judge a network; keep a copy of its weights if none was better."""

@@ -21,7 +21,7 @@ from skfairaug.auditing._tables import (
     overall_table,
 )
 from skfairaug.auditing._warnings import find_warnings
-from skfairaug.metrics._constraints import CONSTRAINTS, get_constraint
+from skfairaug.metrics._constraints import DIFFERENCES, get_constraint
 from skfairaug.metrics._predictions import encode_decisions, predict_labels
 
 NUMBERS = {
@@ -273,9 +273,7 @@ def _judge(sample, when, notions, settings, rng):
 
 def _notions(asked):
     """The constraint asked for, then the others."""
-    return [asked] + [
-        c for name, c in CONSTRAINTS.items() if name == c.name and name != asked.name
-    ]
+    return [asked] + [c for name, c in DIFFERENCES.items() if name != asked.name]
 
 
 def _generator(random_state):

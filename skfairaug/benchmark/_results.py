@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from skfairaug.metrics._constraints import CONSTRAINTS
+from skfairaug.metrics._constraints import DIFFERENCES
 
 #: The measures of a row, each a column with the signed bias.
-MEASURES = tuple(dict.fromkeys(constraint.name for constraint in CONSTRAINTS.values()))
+MEASURES = tuple(DIFFERENCES)
 
 #: Columns that hold text, the empty one included.
 TEXTS = ("run", "method", "constraint", "warnings", "error")

@@ -65,8 +65,9 @@ def decode_image(source, size=None):
             width, height = image.size
             side = min(width, height)
             left, top = (width - side) // 2, (height - side) // 2
-            box = (left, top, left + side, top + side)
-            image = image.resize((size, size), pillow.Resampling.BILINEAR, box=box)
+            # Cropped first: resize(box=) would let pixels outside of it shine in.
+            image = image.crop((left, top, left + side, top + side))
+            image = image.resize((size, size), pillow.Resampling.BILINEAR)
         return np.asarray(image).transpose(2, 0, 1)
 
 

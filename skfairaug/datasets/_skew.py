@@ -1,5 +1,6 @@
 """Colour and gray images of which the classes have unequal shares, and even test images."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -82,9 +83,9 @@ def plan_skew(y, *, skew, n_validation, validation, n_per_class=None, random_sta
         train.append(order[n_validation:][:n_per_class])
     if validation == "biased":
         held = [_resample(rows, n_kept, bootstrap) for rows in held]
-    train_plan = _plan(train, skew)
-    # The validation set is mixed first: its order does not follow the training set's size.
-    return tuple(_mix(plan, mixing) for plan in (_plan(held, 0.5), train_plan))[::-1]
+    # Mixed before the training images, whose number would change its order.
+    held_out = _mix(_plan(held, 0.5), mixing)
+    return _mix(_plan(train, skew), mixing), held_out
 
 
 def first_per_class(y, n_per_class):
@@ -157,8 +158,9 @@ def build_test(X, y, rows):
 
 
 def _majority(n, share):
-    """How many of n images have the colour of their class; half of an odd n, one more."""
-    return n - int(n * (1 - share) + 0.5 - 1e-9)
+    """How many of n images have the colour of their class; a half is rounded up."""
+    # 1 - 0.95 is a little more than 0.05.
+    return n - math.ceil(round(n * (1 - share), 9) - 0.5)
 
 
 def _plan(by_class, share):

@@ -6,6 +6,8 @@ from skfairaug.metrics._group_thresholds import group_thresholds
 from skfairaug.metrics._hard import (
     average_odds_difference,
     bias,
+    bias_amplification,
+    bias_by_class,
     equal_opportunity_difference,
     equalized_odds_difference,
     statistical_parity_difference,
@@ -22,6 +24,8 @@ __all__ = [
     "ThresholdCurve",
     "average_odds_difference",
     "bias",
+    "bias_amplification",
+    "bias_by_class",
     "cell_counts",
     "choose_threshold",
     "equal_opportunity_difference",

@@ -60,6 +60,21 @@ class Constraint:
         gap = _largest(gaps, gaps)
         return gap if self.signed else namespace(gap).abs(gap)
 
+    def class_errors(self, rates, counts):
+        """Standard error of the bias of each of several classes.
+
+        Parameters
+        ----------
+        rates, counts : ndarray or tensor of shape (n_classes, n_groups, 2)
+            Positive rate and rows of each cell, a class at a time.
+
+        Returns
+        -------
+        errors : ndarray or tensor of shape (n_classes,)
+            As `standard_error`.
+        """
+        return self.standard_error(rates, counts)
+
     def standard_error(self, rates, counts):
         r"""Binomial standard error of the gap.
 
@@ -88,6 +103,39 @@ class Constraint:
         first, last = _extremes(values)
         gaps = first(values) - last(values)
         return _largest(gaps, first(variances) + last(variances)) ** 0.5
+
+    def class_gaps(self, rates, counts):
+        """Bias of each of several classes, against the rest.
+
+        Parameters
+        ----------
+        rates, counts : ndarray or tensor of shape (n_classes, n_groups, 2)
+            Positive rate and rows of each cell, a class at a time.
+
+        Returns
+        -------
+        gaps : ndarray or tensor of shape (n_classes,)
+            As `gap`.
+        """
+        return self.gap(rates, counts)
+
+    def over_classes(self, gaps, values=None):
+        """One number for several classes: that of the class with the largest gap in size.
+
+        Parameters
+        ----------
+        gaps : ndarray or tensor of shape (n_classes,)
+            From `class_gaps`.
+        values : ndarray or tensor of shape (n_classes,), default=None
+            What is taken of that class, such as standard errors; None takes the gap.
+
+        Returns
+        -------
+        value : scalar
+            The bias of a classifier of several classes, or its standard error.
+        """
+        largest = namespace(gaps).abs(gaps).argmax(-1)
+        return pick(gaps if values is None else values, largest, -1)
 
     def statistics(self, rates, counts):
         """Statistics of every group, which a fair prediction makes equal.
@@ -127,6 +175,51 @@ class Constraint:
             for row in self.weights
         ]
         return namespace(parts).stack(columns, -1)
+
+
+class Amplification(Constraint):
+    r"""Bias amplification: how far the predictions of a class lean to one group.
+
+    Of the rates :math:`s_{c,g}` at which the rows of group g are predicted to be of class
+    c, the largest share less what it would be if all were equal,
+
+    .. math:: \frac{\max_g s_{c,g}}{\sum_g s_{c,g}} - \frac1G,
+
+    zero for a class that is never predicted. A classifier's is the mean over its classes.
+    """
+
+    def gap(self, rates, counts):
+        """Mean over both of two classes; see `Constraint.gap`."""
+        s = self._selection(rates, counts)
+        return (_lean(s) + _lean(1 - s)) / 2
+
+    def standard_error(self, rates, counts):
+        """By the delta method; see `Constraint.standard_error`."""
+        rates, counts = self.select(rates, counts)
+        s = rates[..., 0]
+        slope = (_slope(s) - _slope(1 - s)) / 2
+        return self._error(slope, rates, counts)
+
+    def class_gaps(self, rates, counts):
+        """Of each of several classes; see `Constraint.class_gaps`."""
+        return _lean(self._selection(rates, counts))
+
+    def class_errors(self, rates, counts):
+        """Standard error of each of several classes, by the delta method."""
+        rates, counts = self.select(rates, counts)
+        return self._error(_slope(rates[..., 0]), rates, counts)
+
+    def over_classes(self, gaps, values=None):
+        """The mean; standard errors as if classes were independent."""
+        if values is None:
+            return gaps.mean(-1)
+        return (values**2).sum(-1) ** 0.5 / values.shape[-1]
+
+    def _selection(self, rates, counts):
+        return self.select(rates, counts)[0][..., 0]
+
+    def _error(self, slope, rates, counts):
+        return (slope**2 * _variance(rates, counts)[..., 0]).sum(-1) ** 0.5
 
 
 def get_constraint(constraint):
@@ -199,6 +292,26 @@ def _both_labels(rates, counts):
     return rates, counts
 
 
+def _shares(s):
+    """Shares that the groups have in rates (..., n_groups), and the sums of the rates."""
+    total = s.sum(-1)[..., None]
+    total = namespace(s).where(total > 0, total, 1.0)
+    return s / total, total
+
+
+def _lean(s):
+    """Largest share of rates (..., n_groups) less an equal one; zero if all are zero."""
+    largest = namespace(s).amax(_shares(s)[0], -1)
+    return (largest - 1 / s.shape[-1]) * (largest > 0)
+
+
+def _slope(s):
+    """Derivative of `_lean` to each rate."""
+    share, total = _shares(s)
+    largest = namespace(s).amax(share, -1)[..., None]
+    return ((share >= largest) * 1.0 - largest) / total
+
+
 _STATISTICAL_PARITY = Constraint("statistical_parity", _whole_groups, ((1.0,),), ())
 
 CONSTRAINTS = {
@@ -209,5 +322,13 @@ CONSTRAINTS = {
     "equalized_odds": Constraint(
         "equalized_odds", _both_labels, ((1.0, 0.0), (0.0, 1.0)), (0, 1), signed=False
     ),
+    "bias_amplification": Amplification(
+        "bias_amplification", _whole_groups, ((1.0,),), (), signed=False
+    ),
 }
 """Constraints by name; "demographic_parity" is another name of "statistical_parity"."""
+
+#: Those that compare a rate of the groups: name -> constraint, each once.
+DIFFERENCES = {
+    one.name: one for one in CONSTRAINTS.values() if not isinstance(one, Amplification)
+}

@@ -1,6 +1,7 @@
 """Hard bias: the measures on predicted labels (Eq. 2-6)."""
 
 import numpy as np
+import pandas as pd
 from sklearn.utils.multiclass import unique_labels
 
 from skfairaug._validation import (
@@ -66,11 +67,11 @@ def bias(
     groups = encode_groups(sensitive_features, n_samples=len(y_true))
     constraint.check(y_true, groups.codes, names, groups.names)
     shape = len(names), len(groups.names)
-    gaps = constraint.gap(
-        prediction_rates(y_pred, y_true, groups.codes, *shape),
-        cell_counts(y_true, groups.codes, *shape),
-    )
-    return float(gaps[np.abs(gaps).argmax()])
+    rates = prediction_rates(y_pred, y_true, groups.codes, *shape)
+    counts = cell_counts(y_true, groups.codes, *shape)
+    if len(names) == 2:
+        return float(constraint.gap(rates, counts)[0])
+    return float(constraint.over_classes(constraint.class_gaps(rates, counts)))
 
 
 def statistical_parity_difference(y_true, y_pred, *, sensitive_features, pos_label=None):
@@ -250,6 +251,104 @@ def equalized_odds_difference(y_true, y_pred, *, sensitive_features, pos_label=N
         constraint="equalized_odds",
         pos_label=pos_label,
     )
+
+
+def bias_amplification(y_true, y_pred, *, sensitive_features):
+    r"""How far the predictions of each class lean to one group, on average.
+
+    Parameters
+    ----------
+    y_true, y_pred : array-like of shape (n_samples,)
+        Labels, which only tell the classes here, and predictions.
+    sensitive_features : array-like of shape (n_samples,) or (n_samples, n_features)
+        Groups, see :func:`bias`.
+
+    Returns
+    -------
+    amplification : float
+        From 0, where the groups are predicted to be of each class equally often, to
+        :math:`1 - 1/G` for G groups.
+
+    Notes
+    -----
+    With :math:`s_{c,g}` the rate at which the rows of group g are predicted to be of class
+    c, and C classes,
+
+    .. math::
+        \frac1C \sum_c \left( \frac{\max_g s_{c,g}}{\sum_g s_{c,g}} - \frac1G \right).
+
+    For two groups with as many rows, such as an image test set in colour and in gray,
+    this is the :math:`\max(G_c, C_c) / (G_c + C_c) - 1/2` of [2]_ in counts, after [1]_;
+    rates keep the sizes of the groups out of it. A class that is never predicted counts
+    as zero. It is not signed.
+
+    References
+    ----------
+    .. [1] J. Zhao et al., "Men Also Like Shopping: Reducing Gender Bias Amplification using
+       Corpus-level Constraints", EMNLP 2017.
+    .. [2] Z. Wang et al., "Towards Fairness in Visual Recognition: Effective Strategies for
+       Bias Mitigation", CVPR 2020.
+
+    Examples
+    --------
+    >>> from skfairaug.metrics import bias_amplification
+    >>> group = ["colour", "colour", "gray", "gray"]
+    >>> bias_amplification([0, 1, 0, 1], [0, 1, 0, 1], sensitive_features=group)
+    0.0
+    >>> bias_amplification([0, 1, 0, 1], [0, 0, 1, 1], sensitive_features=group)
+    0.5
+    """
+    return bias(
+        y_true,
+        y_pred,
+        sensitive_features=sensitive_features,
+        constraint="bias_amplification",
+    )
+
+
+def bias_by_class(y_true, y_pred, *, sensitive_features, constraint="statistical_parity"):
+    """Bias of each of several classes, against the rest.
+
+    Parameters
+    ----------
+    y_true, y_pred : array-like of shape (n_samples,)
+        Labels and predictions, of two or more classes.
+    sensitive_features : array-like of shape (n_samples,) or (n_samples, n_features)
+        Groups, see :func:`bias`.
+    constraint : str or Constraint, default="statistical_parity"
+        The measure, see `CONSTRAINTS`.
+
+    Returns
+    -------
+    biases : Series of shape (n_classes,)
+        By class, signed as in :func:`bias`, which for more than two classes is the one
+        largest in size, or their mean for "bias_amplification".
+
+    Raises
+    ------
+    ValueError
+        As in :func:`bias`.
+
+    Examples
+    --------
+    >>> from skfairaug.metrics import bias_by_class
+    >>> y_true, y_pred = ["a", "b", "c"] * 2, ["a", "b", "c", "a", "b", "a"]
+    >>> bias_by_class(y_true, y_pred, sensitive_features=list("fffmmm")).round(2).to_dict()
+    {'a': -0.33, 'b': 0.0, 'c': 0.33}
+    """
+    constraint = get_constraint(constraint)
+    y_true, y_pred, names = _encode_pair(y_true, y_pred, None)
+    groups = encode_groups(sensitive_features, n_samples=len(y_true))
+    # Every class against the rest, of two classes too.
+    one = np.arange(len(names))[:, None]
+    shape = 2, len(groups.names)
+    gaps = []
+    for is_true, is_pred in zip(y_true == one, y_pred == one, strict=True):
+        rows = is_true.astype(np.int64), groups.codes
+        constraint.check(*rows, ["the rest", "the class"], groups.names)
+        rates = prediction_rates(is_pred.astype(np.int64), *rows, *shape)
+        gaps.append(constraint.class_gaps(rates, cell_counts(*rows, *shape))[0])
+    return pd.Series(gaps, index=pd.Index(names, name="class"), name=constraint.name)
 
 
 def _encode_pair(y_true, y_pred, pos_label):

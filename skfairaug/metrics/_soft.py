@@ -4,7 +4,6 @@ import torch
 
 from skfairaug.metrics._cells import cell_counts, cell_rates
 from skfairaug.metrics._constraints import get_constraint
-from skfairaug.metrics._namespace import pick
 
 
 def soft_bias(proba, y, groups, constraint, *, counts=None, n_groups=None):
@@ -29,7 +28,7 @@ def soft_bias(proba, y, groups, constraint, *, counts=None, n_groups=None):
     -------
     bias : tensor of shape ()
         The gap of class 1 for two classes; for more, that of the class, against the
-        rest, whose gap is largest in size.
+        rest, whose gap is largest in size ("bias_amplification": the mean over classes).
 
     Notes
     -----
@@ -64,7 +63,7 @@ def soft_bias(proba, y, groups, constraint, *, counts=None, n_groups=None):
     rates = cell_rates(proba, y, groups, n_classes, n_groups, counts)
     if counts is None:
         counts = cell_counts(y, groups, n_classes, n_groups)
-    gaps = get_constraint(constraint).gap(rates, torch.as_tensor(counts).to(rates))
+    constraint, counts = get_constraint(constraint), torch.as_tensor(counts).to(rates)
     if n_classes == 2:
-        return gaps[0]
-    return pick(gaps, gaps.abs().argmax(-1), -1)
+        return constraint.gap(rates, counts)[0]
+    return constraint.over_classes(constraint.class_gaps(rates, counts))

@@ -17,6 +17,7 @@ GAPS = {
     "equal_opportunity": 0.6 - 0.9,
     "average_odds": (0.2 - 0.3 + 0.6 - 0.9) / 2,
     "equalized_odds": 0.3,
+    "bias_amplification": ((0.5 / 0.92 - 0.5) + (0.58 / 1.08 - 0.5)) / 2,
 }
 
 
@@ -33,6 +34,11 @@ VARIANCES = {
     )
     / 4,
     "equalized_odds": variance(0.6, 30) + variance(0.9, 10),
+    "bias_amplification": (
+        (0.42 / 0.92**2 + 0.58 / 1.08**2) ** 2 * variance(0.5, 40)
+        + (0.5 / 0.92**2 + 0.5 / 1.08**2) ** 2 * variance(0.42, 50)
+    )
+    / 4,
 }
 
 
