@@ -38,10 +38,10 @@ def show(ax, images, title):
     ax.axis("off")
 
 
-figure, axes = plt.subplots(3, 1, figsize=(7, 3), layout="constrained")
+figure, axes = plt.subplots(3, 1, figsize=(8, 2.2), layout="constrained")
 for ax, part in zip(axes, ("train", "validation", "test"), strict=True):
     data = digits[part]
-    rows = [np.flatnonzero(data.target == c)[:2] for c in range(10)]
+    rows = [np.flatnonzero(data.target == c)[[0, -1]] for c in range(10)]
     show(ax, data.data[np.concatenate(rows)] / 255, part)
 plt.show()
 
@@ -110,14 +110,16 @@ before = validation.data[rows] / 255
 figure, axes = plt.subplots(3, 1, figsize=(7, 3), layout="constrained")
 show(axes[0], before, "validation images")
 show(axes[1], moved[rows], "attacked")
-show(axes[2], 0.5 + (moved[rows] - before) * 255 / 32, "difference, enlarged eight times")
+difference = 0.5 + (moved[rows] - before) * 255 / 32
+show(axes[2], difference.clip(0, 1), "difference, enlarged eight times")
 plt.show()
 
 # %%
 # What the network sees
 # ---------------------
-# The paper's Figure 2: representations of one digit in gray and in colour. In the biased
-# network they lie apart; in the fair one they mix.
+# The paper's Figure 2: representations of two digits in gray and in colour. In the biased
+# network an eight in colour, of which it saw few, is half a nine; in the fair one the digit
+# decides.
 
 
 def representation(net, X):
@@ -133,10 +135,11 @@ figure, axes = plt.subplots(1, 2, figsize=(8, 3.8), layout="constrained")
 fair = models["fair teacher"].net_
 gray = (test.sensitive_features == "gray").to_numpy()
 for ax, (title, one) in zip(axes, {"biased": net, "fair": fair}.items(), strict=True):
-    Z = PCA(2).fit_transform(representation(one, test.data))
-    for digit, color in ((3, "C0"), (8, "C2")):
+    shown = np.isin(test.target, (8, 9))
+    Z = PCA(2).fit_transform(representation(one, test.data[shown]))
+    for digit, color in ((8, "C0"), (9, "C2")):
         for group, alpha in ((gray, 0.3), (~gray, 1.0)):
-            rows = (test.target == digit) & group
+            rows = ((test.target == digit) & group)[shown]
             label = f"{digit}, {'gray' if group is gray else 'colour'}"
             ax.scatter(*Z[rows].T, s=12, color=color, alpha=alpha, label=label)
     ax.set(title=f"{title} network", xlabel="component 1", ylabel="component 2")

@@ -75,7 +75,7 @@ class NetHolder(BaseEstimator):
     def _validate_rows(self, X, y, sensitive_features):
         check_net(self.estimator)
         constraint = get_constraint(self.constraint)
-        check_tolerance(self.tolerance)
+        self._check_tolerance()
         X, y = self._validate_X_y(X, y)
         y, self.classes_ = encode_labels(y)
         columns = None
@@ -118,6 +118,9 @@ class NetHolder(BaseEstimator):
             X = np.asarray(X)
             types = input_types(self.net_, X)
         return validate_data(self, X, dtype=types, allow_nd=True, reset=False)
+
+    def _check_tolerance(self):
+        check_tolerance(self.tolerance)
 
     def _draw_seed(self):
         random_state = check_random_state(self.random_state)
@@ -316,9 +319,9 @@ class BaseIntraProcessor(ClassifierMixin, MetaEstimatorMixin, NetHolder):
         self.bias_ = verdict.bias
         self.objective_ = verdict.objective
         chance = 1.0 / task.n_classes
-        if abs(verdict.bias) >= self.tolerance or verdict.balanced_accuracy <= chance:
+        if abs(verdict.bias) >= task.goal.tolerance or verdict.balanced_accuracy <= chance:
             warnings.warn(
-                f"{self.constraint} within {self.tolerance:g} was not reached on the "
+                f"{self.constraint} within {task.goal.tolerance:g} was not reached on the "
                 f"validation data: the best network has bias {verdict.bias:+.3f} at "
                 f"balanced accuracy {verdict.balanced_accuracy:.3f} (chance is "
                 f"{chance:.3f}). Give it more rows, a larger tolerance, a smaller "
@@ -367,7 +370,9 @@ class BaseIntraProcessor(ClassifierMixin, MetaEstimatorMixin, NetHolder):
         proba : ndarray of shape (n_samples, n_classes)
             Rows sum to one; `predict` is their argmax.
         """
-        scores = self.decision_function(X)
+        return self._proba_of(self.decision_function(X))
+
+    def _proba_of(self, scores):
         if scores.ndim == 2:
             return softmax(scores, axis=1)
         positive = expit(scores)
@@ -386,7 +391,9 @@ class BaseIntraProcessor(ClassifierMixin, MetaEstimatorMixin, NetHolder):
         y_pred : ndarray of shape (n_samples,)
             Labels.
         """
-        scores = self.decision_function(X)
+        return self._labels_of(self.decision_function(X))
+
+    def _labels_of(self, scores):
         codes = scores.argmax(1) if scores.ndim == 2 else (scores > 0).astype(int)
         return self.classes_[codes]
 

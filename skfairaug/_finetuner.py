@@ -77,7 +77,7 @@ class FairAugmentFineTuner(BaseIntraProcessor):
     steps_per_epoch : int, default=30
         Batches in an epoch, whatever the number of rows.
     lr : float, default=None
-        Peak of the one-cycle learning rate of Adam. None takes 0.0005 for images (rows of
+        Peak of the one-cycle learning rate of Adam. None takes 0.001 for images (rows of
         several dimensions) and 0.003 for others; a large pretrained network of texts wants
         far less.
     batch_size : int, default=512
@@ -360,7 +360,7 @@ class FairAugmentFineTuner(BaseIntraProcessor):
                     task,
                     lambda epoch: batches(self.steps_per_epoch, self.batch_size),
                     task.loss,
-                    lr=self.lr or (5e-4 if (task.X.ndim or 0) > 2 else 3e-3),
+                    lr=self.lr or (1e-3 if (task.X.ndim or 0) > 2 else 3e-3),
                     max_epochs=self.max_epochs,
                     steps_per_epoch=self.steps_per_epoch,
                     train_mode=self.train_mode,

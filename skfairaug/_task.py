@@ -241,11 +241,11 @@ class Best:
         return Verdict(float(log_odds), float(accuracy), float(bias), float(objective))
 
     def _judge_classes(self, y, groups, predicted):
-        task = self.task
-        counts = cell_counts(y, groups, task.n_classes, task.n_groups)
+        task, constraint = self.task, self.task.goal.constraint
+        shape = task.n_classes, task.n_groups
+        counts = cell_counts(y, groups, *shape)
         hits = np.eye(task.n_classes)[predicted]
-        rates = cell_rates(hits, y, groups, task.n_classes, task.n_groups)
-        constraint = task.goal.constraint
+        rates = cell_rates(hits, y, groups, *shape, constraint.mix(counts))
         gaps = constraint.class_gaps(rates, counts)
         errors = constraint.class_errors(rates, counts)
         recalls = (rates * counts)[..., 1].sum(-1) / counts[..., 1].sum(-1)

@@ -70,7 +70,7 @@ def cell_rates(hits, y, groups, n_classes, n_groups, counts=None):
     return _one_against_rest(sums.reshape(n_classes, n_groups, -1), sizes, counts)
 
 
-def prediction_rates(y_pred, y, groups, n_classes, n_groups):
+def prediction_rates(y_pred, y, groups, n_classes, n_groups, counts=None):
     """Positive rate of every (group, label) cell for predicted classes.
 
     Equal to :func:`cell_rates` of the one-hot predictions, which are never formed.
@@ -81,6 +81,8 @@ def prediction_rates(y_pred, y, groups, n_classes, n_groups):
         Predicted class, class and group of each row.
     n_classes, n_groups : int
         How many there are, whether or not all of them occur.
+    counts : ndarray of shape (n_problems, n_groups, 2), default=None
+        See :func:`cell_rates`.
 
     Returns
     -------
@@ -91,7 +93,7 @@ def prediction_rates(y_pred, y, groups, n_classes, n_groups):
     triples = (y * n_groups + groups) * n_classes + y_pred
     sums = np.bincount(triples, minlength=sizes.size * n_classes)
     sums = sums.reshape(n_classes, n_groups, n_classes).astype(np.float64)
-    return _one_against_rest(sums, sizes, None)
+    return _one_against_rest(sums, sizes, counts)
 
 
 def _cell_sizes(y, groups, n_classes, n_groups):
@@ -124,7 +126,7 @@ def _one_against_rest(sums, sizes, counts):
     if len(sizes) == 2:
         return rates[..., 1].T[None]
     sizes = _like(sizes if counts is None else counts[..., 1], sums)
-    same = _like(xp.eye(len(sizes)), sums)
+    same = _like(xp.eye(len(sizes), device=sums.device), sums)  # copying would wait
     # Rows of each label in the rest; where a group has none, labels count the same.
     rest = (1 - same)[:, None] * sizes[..., None]
     rest = rest + (rest.sum(0) == 0) * (1 - same)[:, None]

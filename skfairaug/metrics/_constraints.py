@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from skfairaug._validation import check_cells
+from skfairaug.metrics._amplification import lean, lean_slope
 from skfairaug.metrics._namespace import namespace, pick
 
 
@@ -104,6 +105,21 @@ class Constraint:
         gaps = first(values) - last(values)
         return _largest(gaps, first(variances) + last(variances)) ** 0.5
 
+    def mix(self, counts):
+        """Counts by which the labels of a group are mixed where a rate needs several.
+
+        Parameters
+        ----------
+        counts : ndarray or tensor of shape (n_problems, n_groups, 2)
+            Rows of each cell.
+
+        Returns
+        -------
+        counts : ndarray or tensor of shape (n_problems, n_groups, 2)
+            The same: labels count as they occur in the group.
+        """
+        return counts
+
     def class_gaps(self, rates, counts):
         """Bias of each of several classes, against the rest.
 
@@ -185,29 +201,33 @@ class Amplification(Constraint):
 
     .. math:: \frac{\max_g s_{c,g}}{\sum_g s_{c,g}} - \frac1G,
 
-    zero for a class that is never predicted. A classifier's is the mean over its classes.
+    zero for a class that is never predicted. Labels count in every group as they do in all
+    groups together. A classifier's is the mean over its classes.
     """
+
+    def mix(self, counts):
+        """Labels as frequent in every group as in all together; see `Constraint.mix`."""
+        return counts.sum(-2)[..., None, :] + 0 * counts
 
     def gap(self, rates, counts):
         """Mean over both of two classes; see `Constraint.gap`."""
-        s = self._selection(rates, counts)
-        return (_lean(s) + _lean(1 - s)) / 2
+        s, _ = self._selection(rates, counts)
+        return (lean(s) + lean(1 - s)) / 2
 
     def standard_error(self, rates, counts):
         """By the delta method; see `Constraint.standard_error`."""
-        rates, counts = self.select(rates, counts)
-        s = rates[..., 0]
-        slope = (_slope(s) - _slope(1 - s)) / 2
-        return self._error(slope, rates, counts)
+        s, variance = self._selection(rates, counts)
+        slope = (lean_slope(s) - lean_slope(1 - s)) / 2
+        return (slope**2 * variance).sum(-1) ** 0.5
 
     def class_gaps(self, rates, counts):
         """Of each of several classes; see `Constraint.class_gaps`."""
-        return _lean(self._selection(rates, counts))
+        return lean(self._selection(rates, counts)[0])
 
     def class_errors(self, rates, counts):
-        """Standard error of each of several classes, by the delta method."""
-        rates, counts = self.select(rates, counts)
-        return self._error(_slope(rates[..., 0]), rates, counts)
+        """By the delta method; see `Constraint.class_errors`."""
+        s, variance = self._selection(rates, counts)
+        return (lean_slope(s) ** 2 * variance).sum(-1) ** 0.5
 
     def over_classes(self, gaps, values=None):
         """The mean; standard errors as if classes were independent."""
@@ -215,11 +235,16 @@ class Amplification(Constraint):
             return gaps.mean(-1)
         return (values**2).sum(-1) ** 0.5 / values.shape[-1]
 
-    def _selection(self, rates, counts):
-        return self.select(rates, counts)[0][..., 0]
+    def statistics(self, rates, counts):
+        """Rates of being predicted positive; see `Constraint.statistics`."""
+        return self._selection(rates, counts)[0][..., None]
 
-    def _error(self, slope, rates, counts):
-        return (slope**2 * _variance(rates, counts)[..., 0]).sum(-1) ** 0.5
+    def _selection(self, rates, counts):
+        """Rate at which each group is predicted to be of the class, and its variance."""
+        mixed = self.mix(counts) + 0 * rates  # in the precision of the rates
+        weights = mixed / mixed.sum(-1)[..., None]
+        variance = (weights**2 * _variance(rates, counts)).sum(-1)
+        return (weights * rates).sum(-1), variance
 
 
 def get_constraint(constraint):
@@ -292,26 +317,6 @@ def _both_labels(rates, counts):
     return rates, counts
 
 
-def _shares(s):
-    """Shares that the groups have in rates (..., n_groups), and the sums of the rates."""
-    total = s.sum(-1)[..., None]
-    total = namespace(s).where(total > 0, total, 1.0)
-    return s / total, total
-
-
-def _lean(s):
-    """Largest share of rates (..., n_groups) less an equal one; zero if all are zero."""
-    largest = namespace(s).amax(_shares(s)[0], -1)
-    return (largest - 1 / s.shape[-1]) * (largest > 0)
-
-
-def _slope(s):
-    """Derivative of `_lean` to each rate."""
-    share, total = _shares(s)
-    largest = namespace(s).amax(share, -1)[..., None]
-    return ((share >= largest) * 1.0 - largest) / total
-
-
 _STATISTICAL_PARITY = Constraint("statistical_parity", _whole_groups, ((1.0,),), ())
 
 CONSTRAINTS = {
@@ -323,7 +328,7 @@ CONSTRAINTS = {
         "equalized_odds", _both_labels, ((1.0, 0.0), (0.0, 1.0)), (0, 1), signed=False
     ),
     "bias_amplification": Amplification(
-        "bias_amplification", _whole_groups, ((1.0,),), (), signed=False
+        "bias_amplification", _both_labels, ((1.0,),), (0, 1), signed=False
     ),
 }
 """Constraints by name; "demographic_parity" is another name of "statistical_parity"."""

@@ -65,10 +65,7 @@ def bias(
     constraint = get_constraint(constraint)
     y_true, y_pred, names = _encode_pair(y_true, y_pred, pos_label)
     groups = encode_groups(sensitive_features, n_samples=len(y_true))
-    constraint.check(y_true, groups.codes, names, groups.names)
-    shape = len(names), len(groups.names)
-    rates = prediction_rates(y_pred, y_true, groups.codes, *shape)
-    counts = cell_counts(y_true, groups.codes, *shape)
+    rates, counts = _cells(constraint, y_true, y_pred, groups, names)
     if len(names) == 2:
         return float(constraint.gap(rates, counts)[0])
     return float(constraint.over_classes(constraint.class_gaps(rates, counts)))
@@ -259,9 +256,9 @@ def bias_amplification(y_true, y_pred, *, sensitive_features):
     Parameters
     ----------
     y_true, y_pred : array-like of shape (n_samples,)
-        Labels, which only tell the classes here, and predictions.
+        Labels and predictions, of two or more classes.
     sensitive_features : array-like of shape (n_samples,) or (n_samples, n_features)
-        Groups, see :func:`bias`.
+        Groups, see :func:`bias`. Every (label, group) cell must hold a row.
 
     Returns
     -------
@@ -278,8 +275,13 @@ def bias_amplification(y_true, y_pred, *, sensitive_features):
         \frac1C \sum_c \left( \frac{\max_g s_{c,g}}{\sum_g s_{c,g}} - \frac1G \right).
 
     For two groups with as many rows, such as an image test set in colour and in gray,
-    this is the :math:`\max(G_c, C_c) / (G_c + C_c) - 1/2` of [2]_ in counts, after [1]_;
-    rates keep the sizes of the groups out of it. A class that is never predicted counts
+    this is the :math:`\max(G_c, C_c) / (G_c + C_c) - 1/2` of [2]_ in counts, after [1]_.
+    In the rates labels count in every group as they do in all groups together,
+
+    .. math:: s_{c,g} = \sum_y P(Y = y)\, P(\hat Y = c | Y = y, A = g),
+
+    so that neither the sizes of the groups nor a skew of the data that judge enter: what
+    is measured is the classifier. A class that is never predicted counts
     as zero. It is not signed.
 
     References
@@ -339,16 +341,24 @@ def bias_by_class(y_true, y_pred, *, sensitive_features, constraint="statistical
     constraint = get_constraint(constraint)
     y_true, y_pred, names = _encode_pair(y_true, y_pred, None)
     groups = encode_groups(sensitive_features, n_samples=len(y_true))
-    # Every class against the rest, of two classes too.
-    one = np.arange(len(names))[:, None]
-    shape = 2, len(groups.names)
-    gaps = []
-    for is_true, is_pred in zip(y_true == one, y_pred == one, strict=True):
-        rows = is_true.astype(np.int64), groups.codes
-        constraint.check(*rows, ["the rest", "the class"], groups.names)
-        rates = prediction_rates(is_pred.astype(np.int64), *rows, *shape)
-        gaps.append(constraint.class_gaps(rates, cell_counts(*rows, *shape))[0])
+    if len(names) > 2:
+        gaps = constraint.class_gaps(*_cells(constraint, y_true, y_pred, groups, names))
+    else:
+        gaps = []
+        for label in (0, 1):
+            pair = (y_true == label).astype(np.int64), (y_pred == label).astype(np.int64)
+            rates, counts = _cells(constraint, *pair, groups, ["the rest", names[label]])
+            gaps.append(constraint.class_gaps(rates, counts)[0])
     return pd.Series(gaps, index=pd.Index(names, name="class"), name=constraint.name)
+
+
+def _cells(constraint, y_true, y_pred, groups, names):
+    """Rates and counts of the cells, all of which that the constraint reads hold rows."""
+    constraint.check(y_true, groups.codes, names, groups.names)
+    shape = len(names), len(groups.names)
+    counts = cell_counts(y_true, groups.codes, *shape)
+    mixed = constraint.mix(counts)
+    return prediction_rates(y_pred, y_true, groups.codes, *shape, counts=mixed), counts
 
 
 def _encode_pair(y_true, y_pred, pos_label):

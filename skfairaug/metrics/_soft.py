@@ -60,10 +60,10 @@ def soft_bias(proba, y, groups, constraint, *, counts=None, n_groups=None):
     if n_groups is None:
         n_groups = int(groups.max()) + 1 if counts is None else counts.shape[-2]
     n_classes = proba.shape[1]
-    rates = cell_rates(proba, y, groups, n_classes, n_groups, counts)
     if counts is None:
         counts = cell_counts(y, groups, n_classes, n_groups)
-    constraint, counts = get_constraint(constraint), torch.as_tensor(counts).to(rates)
+    constraint, counts = get_constraint(constraint), torch.as_tensor(counts).to(proba)
+    rates = cell_rates(proba, y, groups, n_classes, n_groups, constraint.mix(counts))
     if n_classes == 2:
         return constraint.gap(rates, counts)[0]
     return constraint.over_classes(constraint.class_gaps(rates, counts))

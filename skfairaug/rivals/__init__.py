@@ -10,6 +10,8 @@ from skfairaug.rivals._aif360 import (
 )
 from skfairaug.rivals._bias_gradient import BiasGradientFineTuning
 from skfairaug.rivals._correlation_remover import CorrelationRemover
+from skfairaug.rivals._domain_discriminative import DomainDiscriminative
+from skfairaug.rivals._domain_independent import DomainIndependent
 from skfairaug.rivals._layerwise import LayerwiseOptimization
 from skfairaug.rivals._oxonfair import OxonFair, OxonFairWithGroups
 from skfairaug.rivals._plain import PlainFineTuning
@@ -17,6 +19,7 @@ from skfairaug.rivals._random_perturbation import RandomPerturbation
 from skfairaug.rivals._reductions import ExponentiatedGradient, GridSearch
 from skfairaug.rivals._threshold_only import ThresholdOnly
 from skfairaug.rivals._threshold_optimizer import ThresholdOptimizer
+from skfairaug.rivals._uniform_confusion import UniformConfusion
 
 __all__ = [
     "AdversarialDebiasing",
@@ -24,6 +27,8 @@ __all__ = [
     "BiasGradientFineTuning",
     "CalibratedEqOddsPostprocessing",
     "CorrelationRemover",
+    "DomainDiscriminative",
+    "DomainIndependent",
     "EqOddsPostprocessing",
     "ExponentiatedGradient",
     "GridSearch",
@@ -36,4 +41,5 @@ __all__ = [
     "Reweighing",
     "ThresholdOnly",
     "ThresholdOptimizer",
+    "UniformConfusion",
 ]

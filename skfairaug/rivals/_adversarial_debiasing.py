@@ -2,18 +2,15 @@
 
 from numbers import Integral, Real
 
-import numpy as np
-from sklearn.base import clone
-from sklearn.frozen import FrozenEstimator
 from sklearn.utils._param_validation import Interval
 
-from skfairaug._base import BaseIntraProcessor, split_cells
 from skfairaug._task import fine_tune
 from skfairaug.rivals._adversary import Adversary, Opponent, first_callback
+from skfairaug.rivals._trained_anew import TRAINING, TrainedAnew
 from skfairaug.steps.penalty import weighted_cross_entropy
 
 
-class AdversarialDebiasing(BaseIntraProcessor):
+class AdversarialDebiasing(TrainedAnew):
     r"""Train a network from scratch against an adversary that guesses the group.
 
     The adversary sees the network's prediction, and the label where the constraint
@@ -30,7 +27,7 @@ class AdversarialDebiasing(BaseIntraProcessor):
         Bias measure: "statistical_parity" ("demographic_parity"),
         "equal_opportunity", "average_odds" or "equalized_odds".
     tolerance : float, default=0.05
-        Bias allowed, in (0, 1].
+        Bias allowed, in (0, 1]. None chooses the epoch by balanced accuracy alone.
     caution : float, default=1.0
         Standard errors of the bias that the choice of epoch and threshold allows for,
         see :func:`~skfairaug.metrics.expected_phi`.
@@ -138,24 +135,13 @@ class AdversarialDebiasing(BaseIntraProcessor):
     True
     """
 
-    fits_on = "train"
-
     _parameter_constraints: dict = {
-        "estimator": "no_validation",
-        "constraint": [str],
-        "tolerance": "no_validation",
-        "caution": [Interval(Real, 0, None, closed="left")],
+        **TRAINING,
         "adversary_weight": [Interval(Real, 0, None, closed="left")],
         "adversary_units": [Interval(Integral, 0, None, closed="left")],
         "adversary_steps": [Interval(Integral, 1, None, closed="left")],
         "adversary_lr": [Interval(Real, 0, None, closed="neither")],
-        "max_epochs": [Interval(Integral, 1, None, closed="left")],
         "steps_per_epoch": [Interval(Integral, 1, None, closed="left")],
-        "lr": [Interval(Real, 0, None, closed="neither")],
-        "batch_size": [Interval(Integral, 2, None, closed="left")],
-        "sensitive_columns": "no_validation",
-        "validation_fraction": [Interval(Real, 0, 1, closed="left")],
-        "random_state": ["random_state"],
     }
 
     def __init__(
@@ -192,41 +178,6 @@ class AdversarialDebiasing(BaseIntraProcessor):
         self.sensitive_columns = sensitive_columns
         self.validation_fraction = validation_fraction
         self.random_state = random_state
-
-    def fit(self, X, y, *, sensitive_features=None):
-        """Train a fair network on training data.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
-            Training rows, as the net takes them.
-        y : array-like of shape (n_samples,)
-            Labels; the larger of two is the favourable one.
-        sensitive_features : array-like, default=None
-            Group of every row, of shape (n_samples,) or (n_samples, n_columns); several
-            columns make intersectional groups. None reads them from `sensitive_columns`.
-
-        Returns
-        -------
-        self : object
-            Fitted estimator.
-        """
-        if isinstance(self.estimator, FrozenEstimator):
-            raise TypeError(
-                "AdversarialDebiasing trains the network from new weights, so estimator "
-                "must be a skorch classifier that may be trained; got a FrozenEstimator."
-            )
-        return super().fit(X, y, sensitive_features=sensitive_features)
-
-    def _start(self, rows, held_out, seed):
-        """The task: a net with new weights, and rows set aside to choose."""
-        net = clone(self.estimator).initialize()
-        train = select = np.arange(len(rows.y))
-        if self.validation_fraction:
-            select, train = split_cells(rows.cells, self.validation_fraction, seed)
-            alone = np.bincount(rows.cells)[rows.cells[select]] == 1
-            train = np.sort(np.concatenate([train, select[alone]]))
-        return self._make_task(net, rows, train, select, seed)
 
     def _debias(self, task):
         adversary = Adversary(

@@ -8,7 +8,6 @@ import torch
 from scipy.stats import norm
 from sklearn.ensemble import GradientBoostingRegressor
 from sklearn.utils._param_validation import Interval
-from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
 from skfairaug._base import BaseIntraProcessor
 from skfairaug._nets import weight_layers
@@ -225,7 +224,8 @@ class Box:
 
     def __init__(self, layer, search, random_state):
         self.parameters = [p for p in layer.parameters(recurse=False) if p.requires_grad]
-        self.origin = parameters_to_vector(self.parameters).clone()
+        # torch's own parameters_to_vector refuses weights with channels last in memory.
+        self.origin = torch.cat([p.detach().reshape(-1) for p in self.parameters])
         self.size = min(len(self.origin), search.max_entries)
         entries = np.sort(random_state.permutation(len(self.origin))[: self.size])
         self.entries = torch.as_tensor(entries, device=self.origin.device)
@@ -235,7 +235,10 @@ class Box:
         """Give the layer the weights at a point."""
         weights = self.origin.clone()
         weights[self.entries] += self.reach * torch.as_tensor(point).to(weights)
-        vector_to_parameters(weights, self.parameters)
+        parts = weights.split([p.numel() for p in self.parameters])
+        with torch.no_grad():
+            for parameter, part in zip(self.parameters, parts, strict=True):
+                parameter.copy_(part.view(parameter.shape))
 
 
 def expected_improvement(surrogates, points, best):

@@ -30,6 +30,7 @@ def printed(y_pred, groups):
 @pytest.mark.parametrize("n_classes", [2, 3, 7])
 def test_two_equal_copies_give_the_printed_formula(n_classes):
     y, y_pred, _ = draw(600, n_classes)
+    y = np.tile(y[:300], 2)
     groups = np.repeat([0, 1], 300)
     value = bias_amplification(y, y_pred, sensitive_features=groups)
     assert value == pytest.approx(printed(y_pred, groups), abs=1e-12)
@@ -38,19 +39,32 @@ def test_two_equal_copies_give_the_printed_formula(n_classes):
 
 @pytest.mark.parametrize("n_classes", [2, 5])
 def test_sizes_of_the_groups_do_not_count(n_classes):
-    y, y_pred, groups = draw(400, n_classes)
+    y, y_pred, _ = draw(400, n_classes)
+    y, groups = np.tile(y[:200], 2), np.repeat([0, 1], 200)
     rows = np.r_[np.arange(400), np.flatnonzero(groups == 1), np.flatnonzero(groups == 1)]
     once = bias_amplification(y, y_pred, sensitive_features=groups)
     again = bias_amplification(y[rows], y_pred[rows], sensitive_features=groups[rows])
     assert again == pytest.approx(once, abs=1e-12)
 
 
+def test_a_skew_of_the_data_does_not_count():
+    """Rows that are predicted alike whatever their group, on classes that are not."""
+    y, groups = np.repeat([0, 1, 0, 1], [90, 10, 10, 90]), np.repeat([0, 1], 100)
+    assert bias_amplification(y, y, sensitive_features=groups) == pytest.approx(0, abs=1e-12)
+
+
+def test_an_empty_cell_is_named():
+    with pytest.raises(ValueError, match="No rows with label '2' in group '0'"):
+        bias_amplification([0, 1, 0, 1, 2], [0, 1, 0, 1, 2], sensitive_features=[0, 0, 1, 1, 1])
+
+
 def test_several_groups_by_hand():
     groups = np.repeat([0, 1, 2], 4)
+    y = np.tile([0, 0, 1, 2], 3)
     y_pred = np.array([0, 0, 0, 1] + [0, 1, 1, 1] + [1, 1, 2, 2])
     rates = np.array([[3, 1, 0], [1, 3, 2], [0, 0, 2]]) / 4
     expected = np.mean(rates.max(1) / rates.sum(1) - 1 / 3)
-    value = bias_amplification(y_pred, y_pred, sensitive_features=groups)
+    value = bias_amplification(y, y_pred, sensitive_features=groups)
     assert value == pytest.approx(expected, abs=1e-12)
 
 
@@ -93,7 +107,7 @@ def test_the_soft_measure_can_be_descended():
         values.append(value.item())
         (gradient,) = torch.autograd.grad(value, logits)
         logits = (logits - 200 * gradient).detach().requires_grad_()
-    assert values[-1] < 0.5 * values[0]
+    assert values[-1] < 0.6 * values[0]
 
 
 @pytest.mark.parametrize("n_classes", [2, 4])

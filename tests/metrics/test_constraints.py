@@ -17,7 +17,8 @@ GAPS = {
     "equal_opportunity": 0.6 - 0.9,
     "average_odds": (0.2 - 0.3 + 0.6 - 0.9) / 2,
     "equalized_odds": 0.3,
-    "bias_amplification": ((0.5 / 0.92 - 0.5) + (0.58 / 1.08 - 0.5)) / 2,
+    # Labels weigh 5/9 and 4/9 in either group: rates of 3.4/9 and 5.1/9.
+    "bias_amplification": ((5.1 / 8.5 - 0.5) + (5.6 / 9.5 - 0.5)) / 2,
 }
 
 
@@ -35,8 +36,8 @@ VARIANCES = {
     / 4,
     "equalized_odds": variance(0.6, 30) + variance(0.9, 10),
     "bias_amplification": (
-        (0.42 / 0.92**2 + 0.58 / 1.08**2) ** 2 * variance(0.5, 40)
-        + (0.5 / 0.92**2 + 0.5 / 1.08**2) ** 2 * variance(0.42, 50)
+        (5.1 / 8.5**2 + 3.9 / 9.5**2) ** 2 * (25 * variance(0.2, 10) + 16 * variance(0.6, 30))
+        + (3.4 / 8.5**2 + 5.6 / 9.5**2) ** 2 * (25 * variance(0.3, 40) + 16 * variance(0.9, 10))
     )
     / 4,
 }

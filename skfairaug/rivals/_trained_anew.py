@@ -1,0 +1,104 @@
+"""What the rivals that train a network from new weights share."""
+
+from numbers import Integral, Real
+
+import numpy as np
+import torch
+from sklearn.base import clone
+from sklearn.frozen import FrozenEstimator
+from sklearn.utils._param_validation import Interval
+
+from skfairaug._base import BaseIntraProcessor, split_cells
+from skfairaug._rows import batches_of
+from skfairaug._task import Batch, Goal, fine_tune
+from skfairaug._validation import check_tolerance
+from skfairaug.metrics._constraints import get_constraint
+
+#: Checks of the parameters that all of them have.
+TRAINING = {
+    "estimator": "no_validation",
+    "constraint": [str],
+    "tolerance": "no_validation",
+    "caution": [Interval(Real, 0, None, closed="left")],
+    "max_epochs": [Interval(Integral, 1, None, closed="left")],
+    "lr": [Interval(Real, 0, None, closed="neither")],
+    "batch_size": [Interval(Integral, 2, None, closed="left")],
+    "sensitive_columns": "no_validation",
+    "validation_fraction": [Interval(Real, 0, 1, closed="left")],
+    "random_state": ["random_state"],
+}
+
+
+class TrainedAnew(BaseIntraProcessor):
+    """Base of the rivals that train a clone of the net on training rows."""
+
+    fits_on = "train"
+
+    def fit(self, X, y, *, sensitive_features=None):
+        """Train a fair network on training data.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
+            Training rows, as the net takes them.
+        y : array-like of shape (n_samples,)
+            Labels; the larger of two is the favourable one.
+        sensitive_features : array-like, default=None
+            Group of every row, of shape (n_samples,) or (n_samples, n_columns); several
+            columns make intersectional groups. None reads them from `sensitive_columns`.
+
+        Returns
+        -------
+        self : object
+            Fitted estimator.
+        """
+        if isinstance(self.estimator, FrozenEstimator):
+            raise TypeError(
+                f"{type(self).__name__} trains the network from new weights, so estimator "
+                "must be a skorch classifier that may be trained; got a FrozenEstimator."
+            )
+        return super().fit(X, y, sensitive_features=sensitive_features)
+
+    def _start(self, rows, held_out, seed):
+        """The task: a net with new weights, and rows set aside to choose."""
+        net = clone(self.estimator).initialize()
+        self._change_net(net, rows)
+        train = select = np.arange(len(rows.y))
+        if self.validation_fraction:
+            select, train = split_cells(rows.cells, self.validation_fraction, seed)
+            alone = np.bincount(rows.cells)[rows.cells[select]] == 1
+            train = np.sort(np.concatenate([train, select[alone]]))
+        return self._make_task(net, rows, train, select, seed)
+
+    def _check_tolerance(self):
+        if self.tolerance is not None:
+            check_tolerance(self.tolerance)
+
+    def _goal(self):
+        tolerance = 1.0 if self.tolerance is None else self.tolerance
+        return Goal(get_constraint(self.constraint), tolerance, caution=self.caution)
+
+    def _change_net(self, net, rows):
+        """Give the initialised net another module than its own."""
+
+    def _train(self, task, loss):
+        """Train in passes over the rows as they occur, without weighing any."""
+        size = min(self.batch_size, len(task.train))
+        fine_tune(
+            task,
+            lambda epoch: passes(task, size),
+            loss,
+            lr=self.lr,
+            max_epochs=self.max_epochs,
+            steps_per_epoch=len(task.train) // size,
+            train_mode=True,
+        )
+
+
+def passes(task, batch_size):
+    """Batches of a pass over the training rows in random order; the rest is left out."""
+    order = torch.randperm(len(task.train), generator=task.generator, device=task.X.device)
+    n_batches = len(order) // batch_size
+    drawn = task.train[order[: n_batches * batch_size]].view(n_batches, batch_size)
+    for X, rows in zip(batches_of(task.X, drawn), drawn, strict=True):
+        yield Batch(X, rows, len(rows))
