@@ -3,6 +3,7 @@
 import argparse
 import json
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -13,9 +14,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from skfairaug.benchmark._demo import run_demo
-from skfairaug.benchmark._paper import TABLES
+from skfairaug.benchmark._image_tables import Scale, image_slug, run_image_setting
+from skfairaug.benchmark._paper import IMAGE_TABLES, TABLES
 from skfairaug.benchmark._protocol import FETCHERS, run_seeds, summary
-from skfairaug.benchmark._tables import run_setting, write
+from skfairaug.benchmark._tables import run_setting, slug, write
 from skfairaug.metrics._constraints import CONSTRAINTS
 
 #: Columns of the paper's tables that fit on a screen.
@@ -68,7 +70,12 @@ def build_parser():
     table.add_argument("--json", help="write a list of runs")
 
     tables = commands.add_parser("tables", help="run the paper's tables, rivals included")
-    tables.add_argument("--table", choices=[*TABLES, "all"], required=True)
+    tables.add_argument(
+        "--table",
+        choices=[*IMAGE_TABLES, *TABLES, "all"],
+        required=True,
+        help="1 to 3 are images; 'all' are those of tables",
+    )
     tables.add_argument("--seeds", type=parse_seeds, default=list(range(10)), metavar="N|A,B")
     tables.add_argument("--tolerance", type=float, default=0.05)
     tables.add_argument("--methods", help="rows to run, by name, separated by semicolons")
@@ -76,6 +83,15 @@ def build_parser():
     tables.add_argument("--out", default="tables", help="folder of results; resumes")
     tables.add_argument("--cache-dir", help="trained networks; default: a folder in --out")
     tables.add_argument("--n-jobs", type=int, default=1)
+    images = tables.add_argument_group("tables 1 to 3, of images")
+    images.add_argument(
+        "--scale", type=parse_scale, default=1.0, help="share of the images: 0.05 for a CPU"
+    )
+    images.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    images.add_argument("--bfloat16", action="store_true", help="compute in it on a CPU too")
+    images.add_argument(
+        "--skin-tones", help="CSV of image,type: Fitzpatrick types of CelebA's images, 1 to 6"
+    )
     return parser
 
 
@@ -92,6 +108,17 @@ def parse_seeds(text):
             f"expected a count such as 10 or a list such as 31,32; got {text!r}"
         )
     return seeds
+
+
+def parse_scale(text):
+    """A share of the images, above 0 and at most 1."""
+    try:
+        scale = float(text)
+    except ValueError:
+        scale = 0.0
+    if not 0 < scale <= 1:
+        raise argparse.ArgumentTypeError(f"expected a number in (0, 1]; got {text!r}")
+    return scale
 
 
 def run(args, console):
@@ -157,22 +184,39 @@ def runs_table(title, runs, tolerance):
 def run_tables(args, console):
     """Run the settings of a table, show and write each."""
     names = list(TABLES) if args.table == "all" else [args.table]
-    rows = args.methods and [name.strip() for name in args.methods.split(";")]
-    for setting in (one for name in names for one in TABLES[name]):
-        console.rule(setting.title)
-        results = run_setting(
-            setting,
-            args.seeds,
-            tolerance=args.tolerance,
-            data_home=args.data_home,
-            rows=rows,
-            n_jobs=args.n_jobs,
-            folder=args.out,
-            cache_dir=args.cache_dir or Path(args.out) / "networks",
+    arguments = {
+        "tolerance": args.tolerance,
+        "data_home": args.data_home,
+        "rows": args.methods and [name.strip() for name in args.methods.split(";")],
+        "n_jobs": args.n_jobs,
+        "folder": args.out,
+        "cache_dir": args.cache_dir or Path(args.out) / "networks",
+    }
+    run_one, stem, note = run_setting, slug, None
+    if args.table in IMAGE_TABLES:
+        run_one = partial(
+            run_image_setting,
+            scale=args.scale,
+            device=args.device,
+            mixed_precision=True if args.bfloat16 else "auto",
+            skin_tones=args.skin_tones and read_skin_tones(args.skin_tones),
         )
-        table = write(setting, results, args.out)
+        scale = Scale(args.scale)
+        stem, note = partial(image_slug, scale=scale), scale.describe()
+        console.print(note or "Full scale")
+    for setting in (one for name in names for one in (IMAGE_TABLES | TABLES)[name]):
+        console.rule(setting.title)
+        results = run_one(setting, args.seeds, **arguments)
+        if results is None:
+            continue  # it has none of the rows that were asked for
+        table = write(setting, results, args.out, stem(setting, args.tolerance), note)
         console.print(frame_table(setting.title, table[SHOWN].reset_index()))
     console.print(f"All columns, as CSV and Markdown, and the figures are in {args.out}")
+
+
+def read_skin_tones(path):
+    """Fitzpatrick type of each image, by the name of its file."""
+    return pd.read_csv(path, index_col=0).iloc[:, 0]
 
 
 def frame_table(title, frame):

@@ -343,7 +343,7 @@ def verdict(published, accuracy, size, tolerance):
     return "higher" if difference > 0 else "not reproduced: lower"
 
 
-def write(setting, results, folder):
+def write(setting, results, folder, name=None, note=None):
     """Write a setting's table (CSV and Markdown) and figure.
 
     Parameters
@@ -354,6 +354,11 @@ def write(setting, results, folder):
         As :func:`compare` gives them.
     folder : str or path
         Where to.
+    name : str, default=None
+        Of the files, without suffix; None takes :func:`slug`'s.
+    note : str, default=None
+        How the run differs from the published one, for the heading; its numbers are then
+        not compared with the paper's.
 
     Returns
     -------
@@ -363,12 +368,15 @@ def write(setting, results, folder):
     from matplotlib.figure import Figure  # an extra: only pictures need it
 
     tolerance = results["tolerance"].iloc[0]
-    stem = Path(folder) / slug(setting, tolerance)
+    stem = Path(folder) / (name or slug(setting, tolerance))
     rows = table(setting, results)
+    if note:
+        rows = rows.drop(columns="against the paper")
     rows.to_csv(f"{stem}.csv", float_format="%.3f")
     title = f"{setting.title} within {tolerance:g}"
     text = rows.reset_index().to_markdown(index=False, floatfmt=".3f", missingval="")
-    Path(f"{stem}.md").write_text(f"# {title}\n\n{text}\n")
+    heading = f"# {title}\n\n" + (f"{note}\n\n" if note else "")
+    Path(f"{stem}.md").write_text(f"{heading}{text}\n")
     figure = Figure(figsize=(10, 8), layout="constrained")
     display = ParetoDisplay.from_results(results, ax=figure.subplots(), annotate="legend")
     right = 5 * tolerance

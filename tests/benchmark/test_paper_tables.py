@@ -56,10 +56,9 @@ def results(loans, tmp_path_factory):
 
 
 def test_every_published_row_can_be_run():
-    assert {setting for part in TABLES.values() for setting in part} == PUBLISHED.keys()
     known = methods(5)
-    for rows in PUBLISHED.values():
-        assert rows.keys() <= known.keys()
+    for setting in (one for part in TABLES.values() for one in part):
+        assert PUBLISHED[setting].keys() <= known.keys()
     names = [*known, *strong_methods(), *tree_methods(LogisticRegression)]
     assert len(names) == len(set(names))
 

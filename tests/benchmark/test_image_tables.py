@@ -1,0 +1,124 @@
+"""The paper's tables of images: rows, scales, and a run on digits."""
+
+import numpy as np
+import pytest
+
+from skfairaug.__main__ import main
+from skfairaug.benchmark import _image_tables
+from skfairaug.benchmark._image_tables import (
+    Images,
+    Scale,
+    cifar_methods,
+    image_net,
+    image_slug,
+    run_image_setting,
+    source_of,
+)
+from skfairaug.benchmark._paper import (
+    CELEBA_SMILING,
+    CIFAR_50,
+    CIFAR_90,
+    CIFAR_95,
+    IMAGE_TABLES,
+    PUBLISHED,
+    TABLES,
+)
+from skfairaug.datasets import make_skewed_digits
+
+SMALL = Scale(0.002)
+ROWS = ["Baseline", "FairAugmentFineTuner", "PlainFineTuning"]
+
+
+@pytest.fixture
+def digits(monkeypatch):
+    """Digits in the place of CIFAR-10."""
+    asked = []
+
+    def fetch(data_home, *, skew, n_per_class, n_validation, n_test_per_class, random_state):
+        asked.append((data_home, skew, random_state))
+        return make_skewed_digits(skew=skew, random_state=random_state)
+
+    monkeypatch.setattr(_image_tables, "fetch_cifar10s", fetch)
+    return asked
+
+
+def test_every_published_row_can_be_run():
+    settings = {one for table in (IMAGE_TABLES | TABLES).values() for one in table}
+    assert settings == PUBLISHED.keys()
+    net = image_net(100, SMALL)
+    assert PUBLISHED[CIFAR_95].keys() <= cifar_methods(SMALL, net, 100).keys()
+    for setting in (CIFAR_50, CIFAR_90):
+        source = source_of(setting, SMALL, None, None)
+        assert PUBLISHED[setting].keys() <= set(source.names) <= source.methods(net, 9).keys()
+    methods = source_of(CELEBA_SMILING, SMALL, None, "tones").methods(net, 100)
+    assert PUBLISHED[CELEBA_SMILING].keys() <= methods.keys()
+
+
+def test_full_scale_is_the_published_size():
+    full = Scale()
+    assert full.describe() is None
+    assert full.width == 64
+    assert full.training == {"max_epochs": 30, "batch_size": 512}
+    reduced = Scale(0.05)
+    assert reduced.describe().startswith("REDUCED to 0.05 of the training images")
+    assert reduced.width < 16
+    assert reduced.batch_size % 20 == 0
+    assert image_slug(CIFAR_95, 0.05, full) == "cifar10s-95-0.05"
+    assert image_slug(CIFAR_95, 0.05, reduced) == "cifar10s-95-0.05-scale0.05"
+
+
+def test_parts_keep_their_places():
+    bunch = make_skewed_digits()
+    images = Images(bunch)
+    for rows, name in zip(images.rows, ("train", "validation", "test"), strict=True):
+        np.testing.assert_array_equal(images.X[rows], bunch[name].data)
+        np.testing.assert_array_equal(images.y[rows], bunch[name].target)
+        assert (images.groups.iloc[rows].to_numpy() == bunch[name].sensitive_features).all()
+    assert images.groups.cat.ordered
+
+
+def test_a_run_and_its_resumption(digits, tmp_path):
+    arguments = {
+        "scale": SMALL.fraction,
+        "data_home": "somewhere",
+        "rows": ROWS,
+        "folder": tmp_path,
+        "cache_dir": tmp_path / "nets",
+    }
+    results = run_image_setting(CIFAR_95, [1, 2], **arguments)
+    assert digits == [("somewhere", 0.95, 1), ("somewhere", 0.95, 2)]
+    assert results["error"].eq("").all()
+    assert results["method"].tolist() == [name for name in ROWS for _ in range(2)]
+    assert results["split"].tolist() == [1, 2] * 3
+    assert results["bias"].between(0, 0.5).all()
+    assert results["n_test"].eq(1000).all()
+    again = run_image_setting(CIFAR_95, [1, 2], **arguments)
+    assert again["fit_seconds"].tolist() == results["fit_seconds"].tolist()
+
+
+def test_unknown_rows_and_missing_skin_tones(digits, tmp_path):
+    folders = {"folder": tmp_path, "cache_dir": tmp_path}
+    with pytest.raises(ValueError, match=r"no such rows: \['Magic'\]; there are \['Baseline'"):
+        run_image_setting(CIFAR_95, [0], scale=0.002, rows=["Magic"], **folders)
+    with pytest.raises(ValueError, match="CelebA comes without skin tones"):
+        run_image_setting(CELEBA_SMILING, [0], **folders)
+
+
+def test_command_says_that_a_run_is_reduced(digits, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "200")
+    arguments = ["--scale", "0.002", "--seeds", "1", "--methods", "Baseline;PlainFineTuning"]
+    assert main(["tables", "--table", "1", *arguments, "--out", str(tmp_path)]) == 0
+    out = capsys.readouterr().out
+    assert "REDUCED to 0.002 of the training images" in out
+    assert "PlainFineTuning" in out
+    text = (tmp_path / "cifar10s-95-0.05-scale0.002.md").read_text()
+    assert "REDUCED" in text
+    assert "against the paper" not in text
+    assert (tmp_path / "cifar10s-50-0.05-scale0.002.png").exists()
+
+
+@pytest.mark.parametrize("scale", ["0", "1.5", "half"])
+def test_bad_scales(scale, capsys):
+    with pytest.raises(SystemExit):
+        main(["tables", "--table", "1", "--scale", scale])
+    assert "expected a number in (0, 1]" in capsys.readouterr().err
