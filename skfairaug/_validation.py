@@ -500,4 +500,10 @@ def _merge(left, right):
     pairs, codes = np.unique(left.codes * len(right.names) + right.codes, return_inverse=True)
     names = (divmod(int(pair), len(right.names)) for pair in pairs)
     names = tuple(f"{left.names[i]}, {right.names[j]}" for i, j in names)
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(
+            f"two groups of sensitive_features would be called '{twice}', as values hold "
+            "commas: rename them."
+        )
     return Groups(codes.astype(np.int64), names)

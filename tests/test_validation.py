@@ -86,10 +86,10 @@ def test_columns_merge_into_intersections_that_occur():
     np.testing.assert_array_equal(groups.codes, [3, 1, 0, 2])
 
 
-def test_same_name_of_different_intersections_stays_apart():
-    groups = encode_groups([["a, b", "c"], ["a", "b, c"]])
-    assert groups.names == ("a, b, c", "a, b, c")
-    assert sorted(groups.codes) == [0, 1]
+def test_intersections_of_one_name_are_refused():
+    with pytest.raises(ValueError, match=r"two groups .* would be called 'a, b, c', as values"):
+        encode_groups([["a, b", "c"], ["a", "b, c"]])
+    assert encode_groups([["a, b", "c"], ["a", "c"]]).names == ("a, c", "a, b, c")
 
 
 def test_intersections_agree_with_fairlearn():

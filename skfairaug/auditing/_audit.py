@@ -101,8 +101,17 @@ def audit(
 
     Notes
     -----
-    Intervals are percentiles of bootstrap samples of the rows, drawn as multinomial
-    cell counts; the models of a "before" and "after" are judged on the same samples.
+    Intervals come from bootstrap samples of the rows, drawn as multinomial cell counts
+    with the rates k in n of the (group, label) cells smoothed to
+    :math:`(k + 1) / (n + 2)`, as no number of hits proves a rate of 1. Those of rates,
+    and of the signed gaps of two groups, are percentiles. A gap that is the largest of
+    several differences, between more than two groups or for equalized odds, gets an
+    interval that holds for all these differences at once,
+    :math:`[\max(0, g - c), g + c]` with the quantile c of
+    :math:`\max_{ij} |d^*_{ij} - d_{ij}|`: it covers the true gap at least as often as
+    the level says. The change from "before" to "after" is resampled with both models on
+    the same rows.
+
     The p-value of a gap comes from permuting the groups: over all rows for statistical
     parity, within each label for the measures that read the label.
 
@@ -258,12 +267,11 @@ def audit_predictions(
 def _judge(sample, when, notions, settings, rng):
     """The report on one model."""
     frames = metric_frames(sample, when)
-    level = settings["confidence_level"]
     counts = {feature: sample.of(feature, when)[0] for feature in sample.groupings}
     names = {feature: groups.names for feature, groups in sample.groupings.items()}
     return AuditReport(
-        by_group=group_table(sample, when, frames, level),
-        overall=overall_table(sample, when, level),
+        by_group=group_table(sample, when, frames, settings, rng),
+        overall=overall_table(sample, when, settings, rng),
         gaps=gap_table(sample, when, notions, settings, rng),
         warnings=find_warnings(counts, names, notions, settings),
         settings=settings,

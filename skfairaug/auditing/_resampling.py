@@ -2,7 +2,31 @@
 
 import numpy as np
 
-from skfairaug.auditing._measures import group_gap
+from skfairaug.auditing._measures import cell_rates, group_gap
+from skfairaug.metrics._constraints import Amplification
+
+
+def smooth_counts(counts):
+    r"""Counts whose rates are neither 0 nor 1, of as many rows.
+
+    Parameters
+    ----------
+    counts : ndarray of shape (..., 2), int
+        Rows in each cell by decision.
+
+    Returns
+    -------
+    smoothed : ndarray of shape (..., 2)
+        Of the same sums over the last axis.
+
+    Notes
+    -----
+    A rate of k in n becomes :math:`(k + 1) / (n + 2)`, as in
+    :meth:`~skfairaug.metrics.Constraint.standard_error`: thirty hits of thirty are no
+    proof of a rate of 1, of which every resample would hit as well.
+    """
+    sizes = counts.sum(-1, keepdims=True)
+    return sizes * (counts + 1) / (sizes + 2)
 
 
 def bootstrap_counts(counts, n_resamples, rng):
@@ -10,8 +34,8 @@ def bootstrap_counts(counts, n_resamples, rng):
 
     Parameters
     ----------
-    counts : ndarray of any shape, int
-        Rows in each cell.
+    counts : ndarray of any shape
+        Rows in each cell, as they are or from :func:`smooth_counts`.
     n_resamples : int
         Number of samples.
     rng : numpy Generator
@@ -28,7 +52,7 @@ def bootstrap_counts(counts, n_resamples, rng):
     :math:`\mathrm{Multinomial}(n, c / n)`: the law is the same, and no row is touched.
     """
     total = counts.sum()
-    draws = rng.multinomial(total, counts.ravel() / total, size=n_resamples)
+    draws = rng.multinomial(round(total), counts.ravel() / total, size=n_resamples)
     return draws.reshape(n_resamples, *counts.shape)
 
 
@@ -53,6 +77,76 @@ def interval(values, confidence_level):
     levels = (1 - confidence_level) / 2, (1 + confidence_level) / 2
     ends[:, known] = np.nanquantile(flat[:, known], levels, axis=0)
     return ends.reshape(2, *values.shape[1:])
+
+
+def gap_interval(counts, draws, constraint, confidence_level):
+    r"""Interval of a gap between groups.
+
+    Parameters
+    ----------
+    counts : ndarray of shape (n_groups, 2, 2), int
+        Observed counts.
+    draws : ndarray of shape (n_resamples, n_groups, 2, 2)
+        Resampled ones.
+    constraint : Constraint
+        The notion of fairness.
+    confidence_level : float
+        Level, in (0, 1).
+
+    Returns
+    -------
+    low, high : float
+        Ends; NaN where no resample has a number.
+
+    Notes
+    -----
+    The signed difference of one rate of two groups has a percentile interval. A gap that
+    is the largest of several differences d is too large on average, that of a resample
+    again, so its percentiles lie too high. With the quantile c of
+    :math:`\max_{ij} |d^*_{ij} - d_{ij}|` over the resamples all differences lie within c
+    of the observed ones at once, and so does the largest: it is in
+    :math:`[\max(0, g - c), g + c]`, more often than the level says.
+    """
+    if len(counts) == 2 and constraint.signed and len(constraint.weights) == 1:
+        return interval(group_gap(draws, constraint), confidence_level)
+    gap = np.abs(group_gap(counts, constraint))
+    if isinstance(constraint, Amplification):  # no difference of groups' statistics
+        errors = np.abs(group_gap(draws, constraint) - gap)
+    else:
+        drawn, observed = (
+            constraint.statistics(*cell_rates(a, constraint)) for a in (draws, counts)
+        )
+        errors = np.ptp(drawn - observed, axis=-2).max(-1)
+    reach = quantile(errors, confidence_level)
+    return max(0.0, gap - reach), gap + reach
+
+
+def change_interval(change, changes, confidence_level):
+    """Interval of the change of a gap's size.
+
+    Parameters
+    ----------
+    change : float
+        Observed.
+    changes : ndarray of shape (n_resamples,)
+        Resampled.
+    confidence_level : float
+        Level, in (0, 1).
+
+    Returns
+    -------
+    low, high : float
+        As far from `change` on both sides as the resamples are from it: sizes are too
+        large on average, those of resamples again, so percentiles lie on one side.
+    """
+    reach = quantile(np.abs(changes - change), confidence_level)
+    return change - reach, change + reach
+
+
+def quantile(values, level):
+    """Quantile of resampled numbers, those that are NaN left out; NaN of none."""
+    known = values[~np.isnan(values)]
+    return np.quantile(known, level) if len(known) else np.nan
 
 
 def permutation_p_value(counts, constraint, n_resamples, rng):

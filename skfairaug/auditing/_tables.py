@@ -12,7 +12,14 @@ from skfairaug.auditing._measures import (
     group_gap,
     readable_groups,
 )
-from skfairaug.auditing._resampling import interval, permutation_p_value
+from skfairaug.auditing._resampling import (
+    bootstrap_counts,
+    change_interval,
+    gap_interval,
+    interval,
+    permutation_p_value,
+    smooth_counts,
+)
 from skfairaug.metrics._multiple import holm
 
 CORRECTIONS = {
@@ -53,7 +60,7 @@ def metric_frames(sample, when):
     return frames
 
 
-def group_table(sample, when, frames, level):
+def group_table(sample, when, frames, settings, rng):
     """Size and measures of every group, with intervals.
 
     Parameters
@@ -64,8 +71,10 @@ def group_table(sample, when, frames, level):
         Whose decisions.
     frames : dict of str to MetricFrame
         The measures themselves.
-    level : float
-        Level of the intervals.
+    settings : dict
+        Level of the intervals and number of resamples.
+    rng : numpy Generator
+        Source of randomness.
 
     Returns
     -------
@@ -74,8 +83,8 @@ def group_table(sample, when, frames, level):
     """
     tables = {}
     for feature, groups in sample.groupings.items():
-        counts, draws = sample.of(feature, when)
-        table = _with_intervals(counts, draws, level)
+        counts, _ = sample.of(feature, when)
+        table = _with_intervals(counts, settings, rng)
         table.insert(0, "count", counts.sum((-2, -1)))
         for name in MEASURES:
             table[name] = frames[feature].by_group[name].reindex(list(groups.names)).to_numpy()
@@ -83,7 +92,7 @@ def group_table(sample, when, frames, level):
     return pd.concat(tables, names=["feature", "group"])
 
 
-def overall_table(sample, when, level):
+def overall_table(sample, when, settings, rng):
     """Size and measures of all rows together, with intervals.
 
     Parameters
@@ -92,8 +101,10 @@ def overall_table(sample, when, level):
         Counts and draws.
     when : {"before", "after"}
         Whose decisions.
-    level : float
-        Level of the intervals.
+    settings : dict
+        Level of the intervals and number of resamples.
+    rng : numpy Generator
+        Source of randomness.
 
     Returns
     -------
@@ -101,8 +112,8 @@ def overall_table(sample, when, level):
         As a row of :func:`group_table`.
     """
     feature = next(iter(sample.groupings))
-    counts, draws = (a.sum(-3, keepdims=True) for a in sample.of(feature, when))
-    table = _with_intervals(counts, draws, level)
+    counts = sample.of(feature, when)[0].sum(-3, keepdims=True)
+    table = _with_intervals(counts, settings, rng)
     table.insert(0, "count", counts.sum((-2, -1)))
     return table.loc[0].rename("overall")
 
@@ -119,7 +130,7 @@ def gap_table(sample, when, notions, settings, rng):
     notions : list of Constraint
         The notions of fairness.
     settings : dict
-        Level, tolerance, number of permutations and correction.
+        Level, tolerance, number of resamples and correction.
     rng : numpy Generator
         Source of randomness.
 
@@ -130,7 +141,8 @@ def gap_table(sample, when, notions, settings, rng):
     """
     rows = {}
     for feature, groups in sample.groupings.items():
-        counts, draws = sample.of(feature, when)
+        counts, _ = sample.of(feature, when)
+        draws = _resample(counts, settings, rng)
         for notion in notions:
             gap = _gap(counts, draws, notion, groups.names, settings, rng)
             rows[feature, notion.name] = gap
@@ -171,7 +183,8 @@ def gap_change_table(sample, notions, level):
                 continue
             change = _size(new[kept], notion) - _size(old[kept], notion)
             changes = _size(new_draws[:, kept], notion) - _size(old_draws[:, kept], notion)
-            rows[feature, notion.name] = [float(change), *interval(changes, level)]
+            ends = change_interval(float(change), changes, level)
+            rows[feature, notion.name] = [float(change), *ends]
     columns = ["change", "change_low", "change_high"]
     table = pd.DataFrame.from_dict(rows, orient="index", columns=columns)
     return table.set_index(pd.MultiIndex.from_tuples(rows, names=["feature", "notion"]))
@@ -216,7 +229,13 @@ def _of_rows(measure):
     return metric
 
 
-def _with_intervals(counts, draws, level):
+def _resample(counts, settings, rng):
+    """Samples of the rows, from rates that are smoothed where all were decided alike."""
+    return bootstrap_counts(smooth_counts(counts), settings["n_resamples"], rng)
+
+
+def _with_intervals(counts, settings, rng):
+    draws, level = _resample(counts, settings, rng), settings["confidence_level"]
     columns = {}
     for name, measure in MEASURES.items():
         columns[name] = measure(counts)
@@ -232,7 +251,7 @@ def _gap(counts, draws, notion, names, settings, rng):
         return unknown | {"lowest": "", "highest": "", "ratio": np.nan}
     counts, draws = counts[readable], draws[:, readable]
     names = np.asarray(names)[readable]
-    low, high = interval(group_gap(draws, notion), settings["confidence_level"])
+    low, high = gap_interval(counts, draws, notion, settings["confidence_level"])
     values = notion.statistics(*cell_rates(counts, notion))
     binding = values[:, np.ptp(values, axis=0).argmax()]
     ratio = np.nan  # a ratio of averaged rates means nothing

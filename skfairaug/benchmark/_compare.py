@@ -1,8 +1,10 @@
 """compare: every way to make a classifier fair, on the same splits, judged alike."""
 
+import signal
+import threading
 import time
 import warnings
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from numbers import Integral
 from typing import Any, NamedTuple
 
@@ -18,9 +20,10 @@ from sklearn.model_selection import check_cv, train_test_split
 from sklearn.utils import _safe_indexing, get_tags
 from sklearn.utils.metadata_routing import get_routing_for_object
 from sklearn.utils.validation import check_consistent_length, has_fit_parameter
+from skorch import NeuralNet
 from threadpoolctl import threadpool_limits
 
-from skfairaug._nets import PortableNet, is_fitted_net, isolated_random_state
+from skfairaug._nets import PortableNet, is_fitted_net, isolated_random_state, train_net
 from skfairaug._validation import check_tolerance, encode_groups, encode_labels
 from skfairaug.benchmark._fingerprint import fingerprint
 from skfairaug.benchmark._protocol import split_rows
@@ -41,6 +44,7 @@ class Part(NamedTuple):
     X: Any
     y: np.ndarray
     groups: pd.Series
+    classes: np.ndarray  # what the caller calls the codes in y
 
 
 class Prepared(NamedTuple):
@@ -82,7 +86,8 @@ def compare(
     mitigators : dict of str to classifier
         Name -> estimator, never changed. Parameters called `constraint` and
         `tolerance` are set to those given here unless they are None, and each
-        `random_state` that is None to the number of the split, nested ones too.
+        `random_state` that is None to the number of the split, nested ones too. A
+        ``FrozenEstimator`` is judged as it is; it predicts labels of `y`, or is a net.
     X : array-like or DataFrame of shape (n_samples, n_features) or (n_samples, ...)
         Rows.
     y : array-like of shape (n_samples,)
@@ -109,7 +114,8 @@ def compare(
         machines.
     path : str or path, default=None
         CSV file to which each result is appended as it comes. Results that are in it
-        already are not computed again, unless they were errors.
+        already are not computed again, unless they were errors. A fit that Ctrl-C cut
+        short is not written.
     progress : bool, default=True
         Whether to show a progress bar.
 
@@ -117,10 +123,11 @@ def compare(
     -------
     results : DataFrame
         A row per method and split: `balanced_accuracy`, `accuracy`, the signed bias by
-        each measure, `bias` by `constraint`, `phi`, `fit_seconds` (with the training of
-        a classifier of its own; that of the biased one is in `estimator_seconds`),
-        `predict_seconds`, `needs_sensitive_features` (to predict), `warnings` and
-        `error`, the text of what a method failed with.
+        each measure (NaN where a group lacks a label that it reads), `bias` by
+        `constraint`, `phi`, `fit_seconds` (with the training of a classifier of its own;
+        that of the biased one is in `estimator_seconds`), `predict_seconds`,
+        `needs_sensitive_features` (to predict), `warnings` and `error`, the text of what
+        a method failed with.
 
     Raises
     ------
@@ -133,7 +140,8 @@ def compare(
 
     Notes
     -----
-    Every fit has one thread, so that seconds compare.
+    Every fit has one thread, so that seconds compare. Random states and warnings belong
+    to a process: jobs in threads of one process wait for each other.
 
     Examples
     --------
@@ -151,10 +159,10 @@ def compare(
     check_consistent_length(X, y, sensitive_features)
     measure = get_constraint(constraint).name
     check_tolerance(tolerance)
-    codes, _ = encode_labels(y)
+    codes, classes = encode_labels(y)
     groups = encode_groups(sensitive_features, len(codes))
     names = pd.Categorical.from_codes(groups.codes, groups.names, ordered=True)
-    data = Part(X, codes, pd.Series(names))
+    data = Part(X, codes, pd.Series(names), classes)
     _check_mitigators(mitigators, estimator)
     splits = _make_splits(cv, codes, groups.codes)
 
@@ -188,8 +196,8 @@ def compare(
             append_result(path, row)
             fresh.append(row)
             advance(f"{row['method']}, split {row['split']}")
-    old = results[results["run"].isin(done)] if done else results.iloc[:0]
-    frame = pd.concat([old, results_frame(fresh)]) if len(old) else results_frame(fresh)
+    parts = [results[results["run"].isin(done)]] if done else []
+    frame = pd.concat([*parts, results_frame(fresh)] if fresh else parts)  # no empty ones
     return frame.set_index("run").loc[list(jobs)].reset_index()
 
 
@@ -266,19 +274,19 @@ def _checked_rows(rows, n_samples):
 
 def _prepare(split, rows, data, estimator, preprocessor):
     """Fit the transformer and the biased classifier of a split."""
-    train = rows[0]
-    if preprocessor is not None:
-        preprocessor = clone(preprocessor)
-        preprocessor.fit(_safe_indexing(data.X, train), data.y[train])
-    X = _take(data, train, preprocessor).X
-    start = time.perf_counter()
-    with _one_thread(), isolated_random_state(split):
+    with _alone(split):
+        train = rows[0]
+        if preprocessor is not None:
+            preprocessor = _seeded(clone(preprocessor), split)
+            preprocessor.fit(_safe_indexing(data.X, train), data.y[train])
+        part = _take(data, train, preprocessor)
+        start = time.perf_counter()
         if isinstance(estimator, BaseEstimator):
             if not _is_fitted(estimator):
-                estimator = _seeded(clone(estimator), split).fit(X, data.y[train])
+                estimator = _fit(_seeded(clone(estimator), split), part)
         elif callable(estimator):
-            estimator = estimator(X, data.y[train], split)
-    seconds = time.perf_counter() - start
+            estimator = estimator(part.X, part.y, split)
+        seconds = time.perf_counter() - start
     if is_fitted_net(estimator):
         estimator = PortableNet(estimator)
     return Prepared(split, rows, preprocessor, estimator, seconds)
@@ -302,8 +310,7 @@ def _run(run, name, mitigator, prepared, data, goal):
         "error": "",
     }
     with (
-        _one_thread(),
-        isolated_random_state(prepared.split),
+        _alone(prepared.split),
         warnings.catch_warnings(record=True) as caught,
     ):
         warnings.simplefilter("always")
@@ -321,28 +328,42 @@ def _run(run, name, mitigator, prepared, data, goal):
 
 def _fit_and_judge(model, part, test, goal):
     start = time.perf_counter()
-    _fit(model, part)
+    model = _fit(model, part)
     fitted = time.perf_counter()
     needed = {}
     if getattr(model, "needs_sensitive_features", False):
         needed["sensitive_features"] = test.groups
     y_pred = model.predict(test.X, **needed)
     predicted = time.perf_counter()
-    gaps = {
-        name: bias(test.y, y_pred, sensitive_features=test.groups, constraint=name)
-        for name in {*MEASURES, goal["constraint"]}
-    }
+    if isinstance(model, FrozenEstimator) and not isinstance(model.estimator, NeuralNet):
+        y_pred = _as_codes(y_pred, test.classes)
+    gaps = {goal["constraint"]: _gap(test, y_pred, goal["constraint"])}
+    for name in MEASURES:
+        with suppress(ValueError):  # nobody asked for it
+            gaps[name] = _gap(test, y_pred, name)
     accuracy = balanced_accuracy_score(test.y, y_pred)
     gap = gaps[goal["constraint"]]
     return {
         "balanced_accuracy": accuracy,
         "accuracy": accuracy_score(test.y, y_pred),
-        **{name: gaps[name] for name in MEASURES},
+        **{name: gaps.get(name, np.nan) for name in MEASURES},
         "bias": gap,
         "phi": accuracy if abs(gap) < goal["tolerance"] else 0.0,
         "fit_seconds": fitted - start,
         "predict_seconds": predicted - fitted,
     }
+
+
+def _gap(test, y_pred, constraint):
+    return bias(test.y, y_pred, sensitive_features=test.groups, constraint=constraint)
+
+
+def _as_codes(y_pred, classes):
+    """Codes of labels that a classifier learnt from the caller, not from here."""
+    unknown = np.setdiff1d(y_pred, classes)
+    if len(unknown):
+        raise ValueError(f"it predicts {unknown.tolist()}, but y holds {classes.tolist()}.")
+    return np.searchsorted(classes, y_pred)
 
 
 def _configured(mitigator, prepared, train, goal):
@@ -351,7 +372,7 @@ def _configured(mitigator, prepared, train, goal):
     Also the seconds that training a classifier of its own took.
     """
     model = _seeded(clone(mitigator), prepared.split, goal)
-    if not fits_on_validation(model):
+    if not fits_on_validation(model) or isinstance(model, FrozenEstimator):
         return model, 0.0
     start = time.perf_counter()
     own = model.estimator
@@ -359,9 +380,7 @@ def _configured(mitigator, prepared, train, goal):
         biased = prepared.estimator
         model.estimator = biased.restore() if isinstance(biased, PortableNet) else biased
     elif not _is_fitted(own):
-        own = _seeded(clone(own), prepared.split, goal)
-        _fit(own, train)
-        model.estimator = own
+        model.estimator = _fit(_seeded(clone(own), prepared.split, goal), train)
     if not is_fitted_net(model.estimator):
         model.estimator = FrozenEstimator(model.estimator)
     return model, time.perf_counter() - start
@@ -376,14 +395,19 @@ def _seeded(model, seed, goal=None):
             changes[name] = seed
         elif goal and last in goal and value is not None:
             changes[name] = goal[last]
-    return model.set_params(**changes)
+    model.set_params(**changes)  # of a FrozenEstimator it returns nothing
+    return model
 
 
 def _fit(model, part):
+    """The model, fitted; a net is a clone, as it wants labels in its criterion's own type."""
+    if isinstance(model, NeuralNet):
+        return train_net(model, part.X, part.y)
     params = {}
     if _takes_groups(model):
         params["sensitive_features"] = part.groups
-    return model.fit(part.X, part.y, **params)
+    model.fit(part.X, part.y, **params)
+    return model
 
 
 def _takes_groups(model):
@@ -394,7 +418,9 @@ def _takes_groups(model):
 
 def _is_fitted(model):
     """Whether a classifier that we got was fitted by the caller."""
-    if isinstance(model, FrozenEstimator) or is_fitted_net(model):
+    if isinstance(model, NeuralNet):
+        return is_fitted_net(model)
+    if isinstance(model, FrozenEstimator):
         return True
     return get_tags(model).requires_fit and hasattr(model, "classes_")
 
@@ -406,7 +432,48 @@ def _take(data, rows, preprocessor):
         X = preprocessor.transform(X)
     if isinstance(X, np.ndarray) and X.dtype == np.float64:
         X = X.astype(np.float32)
-    return Part(X, data.y[rows], data.groups.iloc[rows].reset_index(drop=True))
+    groups = data.groups.iloc[rows].reset_index(drop=True)
+    return Part(X, data.y[rows], groups, data.classes)
+
+
+#: Threads, random states and warnings belong to the process: one job in it at a time.
+_lock = threading.RLock()
+
+
+@contextmanager
+def _alone(seed):
+    """One thread, random states of our own, and an end at Ctrl-C."""
+    with _lock, _one_thread(), isolated_random_state(seed), _raising_interrupts():
+        yield
+
+
+@contextmanager
+def _raising_interrupts():
+    """Raise KeyboardInterrupt again after the block, where an estimator made do with it.
+
+    Networks keep the best of an interrupted training by design, and nothing about them
+    says that it was cut short.
+    """
+    handler = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or not callable(handler):
+        yield  # it is not raised here
+        return
+    interrupts = []
+
+    def note(*signalled):
+        try:
+            handler(*signalled)
+        except KeyboardInterrupt as interrupt:
+            interrupts.append(interrupt)
+            raise
+
+    signal.signal(signal.SIGINT, note)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, handler)
+    if interrupts:
+        raise KeyboardInterrupt
 
 
 @contextmanager

@@ -2,12 +2,20 @@
 
 import functools
 import hashlib
+import types
+import uuid
 
 import joblib
+import numpy as np
+import pandas as pd
 import torch
 from sklearn.base import BaseEstimator
+from skorch.callbacks import Callback
 
 from skfairaug._nets import is_fitted_net, unwrap
+
+#: Callables that their name tells.
+NAMED = type | types.FunctionType | types.BuiltinFunctionType
 
 
 def fingerprint(*parts):
@@ -16,8 +24,10 @@ def fingerprint(*parts):
     Parameters
     ----------
     *parts : object
-        Estimators count by class and parameters, fitted nets by their weights,
-        functions by name, arrays and frames by their values.
+        Estimators count by class, parameters and what they have learnt, nets by
+        parameters, layers and weights, functions by name, other callables by class and
+        attributes, arrays and frames by their values, however they lie in memory. An
+        object that cannot be pickled is never the same again.
 
     Returns
     -------
@@ -31,32 +41,36 @@ def fingerprint(*parts):
     >>> fingerprint(LogisticRegression()) == fingerprint(LogisticRegression(C=2))
     False
     """
-    described = repr([describe(part) for part in parts])
+    try:
+        described = repr([describe(part) for part in parts])
+    except RecursionError:  # an object that holds itself
+        described = uuid.uuid4().hex
     return hashlib.sha256(described.encode()).hexdigest()[:16]
 
 
 def describe(value):
     """A value in a form whose ``repr`` does not depend on addresses in memory."""
-    if is_fitted_net(value):
-        weights = unwrap(value).module_.state_dict()
-        arrays = {name: tensor.cpu().numpy() for name, tensor in weights.items()}
-        return qualified_name(type(value)), joblib.hash(arrays)
-    if isinstance(value, BaseEstimator):
-        params = value.get_params(deep=False)
-        return qualified_name(type(value)), describe(params)
-    if isinstance(value, dict):
-        return [(describe(key), describe(one)) for key, one in sorted(value.items(), key=str)]
-    if type(value) in (list, tuple):
-        return [describe(one) for one in value]
-    if isinstance(value, functools.partial):
-        return describe([value.func, value.args, value.keywords])
-    if isinstance(value, type) or callable(value):
-        return qualified_name(value)
-    if isinstance(value, torch.Tensor):
-        value = value.detach().cpu().numpy()
     if isinstance(value, int | float | str | bool | None):
         return value
-    return joblib.hash(value)
+    if isinstance(value, torch.Tensor | np.ndarray | pd.Series | pd.DataFrame):
+        return _describe_array(value)
+    if isinstance(value, dict):
+        return [(describe(key), describe(one)) for key, one in sorted(value.items(), key=str)]
+    if isinstance(value, list | tuple):
+        return [describe(one) for one in value]
+    if isinstance(value, NAMED):
+        return qualified_name(value)
+    if isinstance(value, functools.partial):
+        return describe([value.func, value.args, value.keywords])
+    if isinstance(value, types.MethodType):
+        return describe([value.__func__, value.__self__])
+    state = _state(value)
+    if state is not None:
+        return qualified_name(type(value)), describe(state)
+    try:
+        return joblib.hash(value)
+    except Exception:  # noqa: BLE001  pickle raises anything: better again than wrong
+        return uuid.uuid4().hex
 
 
 def qualified_name(value):
@@ -65,3 +79,45 @@ def qualified_name(value):
     if name is None:
         return qualified_name(type(value))
     return f"{value.__module__}.{name}"
+
+
+def _state(value):
+    """What tells an object from others of its class; None where only pickle can say."""
+    if is_fitted_net(value):  # the rest is history
+        net = unwrap(value)
+        return net.get_params(deep=False), net.module_
+    if isinstance(value, torch.nn.Module):
+        return [(name, type(part), _settings(part)) for name, part in value.named_modules()], (
+            value.state_dict()
+        )
+    if isinstance(value, Callback):
+        return value.get_params(deep=False)
+    if isinstance(value, BaseEstimator):
+        params = value.get_params(deep=False)
+        return params, {k: v for k, v in vars(value).items() if k not in params}
+    return getattr(value, "__dict__", None) if callable(value) else None
+
+
+def _settings(module):
+    """Attributes of a layer other than its weights, parts and mode."""
+    public = {name: one for name, one in vars(module).items() if name[0] != "_"}
+    return {name: one for name, one in public.items() if name != "training"}
+
+
+def _describe_array(value):
+    """Type, shape and digest of the values, column by column where there are columns."""
+    if isinstance(value, pd.DataFrame):
+        return [(describe(name), _describe_array(column)) for name, column in value.items()]
+    if isinstance(value, pd.Series):
+        if isinstance(value.dtype, pd.CategoricalDtype):
+            categories = value.cat.categories.to_numpy()
+            return value.cat.ordered, describe(categories), describe(value.cat.codes)
+        hashes = pd.util.hash_pandas_object(value, index=False)
+        return str(value.dtype), _describe_array(hashes.to_numpy())
+    kind, shape = str(value.dtype), tuple(value.shape)
+    if isinstance(value, torch.Tensor):
+        value = value.detach().cpu().reshape(-1).view(torch.uint8).numpy()
+    if value.dtype.hasobject:
+        return shape, describe(value.tolist())
+    content = np.ascontiguousarray(value).reshape(-1).view(np.uint8)
+    return kind, shape, hashlib.sha256(content).hexdigest()

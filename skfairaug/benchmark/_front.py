@@ -1,6 +1,7 @@
 """Candidates by balanced accuracy and bias, and which of them nothing else beats."""
 
 import re
+import warnings
 from typing import NamedTuple
 
 import numpy as np
@@ -127,7 +128,9 @@ def read_frame(frame, accuracy, bias, by):
     Parameters
     ----------
     frame : DataFrame
-        Such as :func:`compare` returns; rows whose `error` holds a text do not count.
+        Such as :func:`compare` returns; rows whose `error` holds a text do not count, and
+        a candidate with fewer rows left than another is one that failed: the splits that
+        it passed may be the easy ones.
     accuracy, bias, by : str
         Columns: the accuracy, the signed bias, and what makes a candidate.
 
@@ -146,13 +149,23 @@ def read_frame(frame, accuracy, bias, by):
     if missing:
         raise ValueError(f"results lack {missing}; the columns are {list(frame)}.")
     if "error" in frame:
-        frame = frame[frame["error"].fillna("") == ""]
+        frame = frame[frame["error"].astype(object).fillna("") == ""]
     parts = dict(list(frame.groupby(by, sort=False, observed=True)))
+    n_splits = max(map(len, parts.values()), default=0)
     values = [
         [*_mean_and_error(part[[accuracy]].T), *_mean_and_error(part[[bias]].abs().T)]
         for part in parts.values()
     ]
     high, high_error, gap, gap_error = np.array(values).reshape(-1, 4).T
+    partly = {name: len(part) for name, part in parts.items() if len(part) < n_splits}
+    if partly:
+        high[[name in partly for name in parts]] = np.nan
+        warnings.warn(
+            f"Judged on fewer splits than the {n_splits} of others, and passed over: "
+            f"{', '.join(f'{name} ({n})' for name, n in partly.items())}.",
+            UserWarning,
+            stacklevel=3,
+        )
     return Candidates([str(name) for name in parts], high, gap, high_error, gap_error)
 
 

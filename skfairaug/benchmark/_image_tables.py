@@ -66,7 +66,7 @@ class Scale:
     @property
     def width(self):
         """Channels of the first stage of the network."""
-        return self.at(64, 0.8, 8)
+        return self.at(64, 0.6, 8)
 
     @property
     def batch_size(self):
@@ -76,7 +76,7 @@ class Scale:
     @property
     def training(self):
         """How the networks that start from new weights are trained."""
-        return {"max_epochs": self.at(30, 0.25), "batch_size": self.at(512, 0.5, 64)}
+        return {"max_epochs": self.at(30, 0.2), "batch_size": self.at(512, 0.8, 64)}
 
     @property
     def tuning(self):

@@ -7,6 +7,7 @@ from sklearn.utils._optional_dependencies import check_matplotlib_support
 from skfairaug._validation import check_tolerance, encode_groups
 from skfairaug.benchmark._front import pareto_front
 from skfairaug.benchmark._selector import ParetoSelector
+from skfairaug.metrics._constraints import CONSTRAINTS
 from skfairaug.metrics._hard import bias as signed_bias
 from skfairaug.metrics._predictions import encode_decisions, predict_labels, predict_score
 from skfairaug.metrics._threshold import threshold_curve
@@ -133,6 +134,7 @@ class ParetoDisplay:
             )
         candidates = selector.read(results, by)
         index = selector.choose(candidates)
+        named = selector.bias in CONSTRAINTS
         display = cls(
             accuracy=candidates.accuracy,
             bias=candidates.bias,
@@ -141,7 +143,7 @@ class ParetoDisplay:
             labels=candidates.labels,
             chosen=(candidates.accuracy[index], candidates.bias[index]),
             tolerance=selector.tolerance,
-            constraint=_only_value(results, "constraint"),
+            constraint=selector.bias if named else _only_value(results, "constraint"),
             name=name,
         )
         return display.plot(ax, annotate=annotate, **kwargs)

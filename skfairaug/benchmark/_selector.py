@@ -146,7 +146,8 @@ class ParetoSelector:
         -------
         candidates : Candidates
             ``labels``, ``accuracy``, ``bias`` (its size), ``accuracy_error`` and
-            ``bias_error``. Of a halving search, NaN for all that were eliminated.
+            ``bias_error``. NaN for those that failed on a split, and of a halving
+            search for all that were eliminated.
         """
         if f"mean_test_{self.bias}" not in results and by in results:
             return read_frame(results, self.accuracy, self.bias, by)

@@ -72,7 +72,11 @@ def summarize(
     array([[0.8 , 0.03, 0.5 ]])
     """
     _check(results, reference, score)
-    rng = np.random.default_rng(random_state if random_state is None else int(random_state))
+    if isinstance(random_state, np.random.RandomState):
+        random_state = random_state.randint(2**31 - 1)
+    rng = np.random.default_rng(random_state)
+    # A file read by pandas has NaN where there is no text.
+    results = results.assign(error=results["error"].astype(object).fillna(""))
     judged = results[results["error"] == ""]
     rows = {
         method: _describe(
@@ -89,7 +93,7 @@ def summarize(
         share = (judged["n_test"] / judged["n_fit"]).mean()
         tests = {
             method: corrected_resampled_test(table[method] - table[reference], share)
-            if method in table and method != reference
+            if {method, reference} <= set(table) and method != reference
             else (np.nan, np.nan)
             for method in summary.index
         }

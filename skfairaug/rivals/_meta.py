@@ -3,6 +3,7 @@
 from numbers import Real
 
 import numpy as np
+import pandas as pd
 from scipy.special import logit
 from sklearn.base import (
     BaseEstimator,
@@ -18,8 +19,9 @@ from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter, validate_data
 from skorch import NeuralNet
 
-from skfairaug._base import Rows, split_cells
+from skfairaug._base import Rows, _holds_integers, split_cells
 from skfairaug._nets import (
+    input_types,
     is_fitted_net,
     isolated_random_state,
     portable_state,
@@ -39,7 +41,8 @@ from skfairaug._validation import (
 )
 from skfairaug.metrics._constraints import get_constraint
 
-FLOATS = [np.float32, np.float64]
+#: What rows are cast to unless they are one of them: float64 holds integers up to 2^53.
+FLOATS = [np.float64, np.float32]
 
 #: Of the rivals with a margin.
 MARGIN = {"margin": [Interval(Real, 0, 1, closed="left")]}
@@ -66,6 +69,7 @@ class MetaRival(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True  # what the classifier takes, images too
         tags.target_tags.required = True
         tags.classifier_tags.multi_class = False
         return tags
@@ -89,9 +93,9 @@ class MetaRival(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
             Rows: training rows where `fits_on` is "train", rows that the classifier has
-            not seen where it is "validation".
+            not seen where it is "validation". Images of type uint8 stay so.
         y : array-like of shape (n_samples,)
             Two classes; the larger label is the favourable one.
         sensitive_features : array-like, default=None
@@ -112,7 +116,7 @@ class MetaRival(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
 
     def _validate_rows(self, X, y, sensitive_features):
         self._check_goal()
-        X, y = validate_data(self, X, y, dtype=FLOATS)
+        X, y = validate_data(self, X, y, dtype=self._types(X), allow_nd=True)
         y, self.classes_ = encode_labels(y)
         if len(self.classes_) != 2:
             raise ValueError(
@@ -139,14 +143,21 @@ class MetaRival(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
 
     def _checked(self, X):
         check_is_fitted(self)
-        return validate_data(self, X, dtype=FLOATS, reset=False)
+        return validate_data(self, X, dtype=self._types(X), allow_nd=True, reset=False)
+
+    def _types(self, X):
+        """NumPy types that rows keep: integers in images, and where a net is to read them."""
+        net = isinstance(unwrap(self.estimator), NeuralNet)
+        if _holds_integers(X) and (X.ndim > 2 or net):
+            return [np.asarray(X[:0]).dtype]
+        return FLOATS
 
     def predict(self, X):
         """Predict labels.
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
             Rows. No sensitive feature is needed.
 
         Returns
@@ -184,16 +195,28 @@ class PostProcessor(MetaRival):
         One that is not fitted is trained first, on rows that do not debias.
         """
         if self.estimator is not None and _is_fitted(self.estimator):
+            self._check_names()
             return self.estimator, rows
         kept, spent = split_cells(rows.cells, self.debias_fraction, self._seed)
         check_training_rows(rows.cells, kept, spent)
         X, y = rows.X[spent], rows.y[spent]
         if isinstance(self.estimator, NeuralNet):
-            estimator = train_net(self.estimator, X.astype(np.float32), y)
+            estimator = train_net(self.estimator, _as_net_input(self.estimator, X), y)
         else:
             estimator = self._new_classifier().fit(X, y)
         groups = Groups(rows.groups.codes[kept], rows.groups.names)
         return estimator, Rows(rows.X[kept], rows.y[kept], groups, None)
+
+    def _check_names(self):
+        """Raise if the classifier was fitted on other columns, or in another order."""
+        given, known = (
+            getattr(one, "feature_names_in_", None) for one in (self, self.estimator)
+        )
+        if given is not None and known is not None and not np.array_equal(given, known):
+            raise ValueError(
+                f"the columns of X are {list(given)}, but the estimator was fitted on "
+                f"{list(known)}: give the same in the same order."
+            )
 
 
 class NeedsGroups:
@@ -206,7 +229,7 @@ class NeedsGroups:
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
             Rows.
         sensitive_features : array-like, default=None
             Group of every row, as in `fit`. It has to be given.
@@ -250,8 +273,8 @@ def favourable_score(estimator, X):
     ----------
     estimator : classifier
         Fitted, with `predict_proba` or `decision_function`.
-    X : ndarray of shape (n_samples, n_features)
-        Rows.
+    X : ndarray of shape (n_samples, n_features) or (n_samples, ...)
+        Rows, their columns in the order of the classifier's.
 
     Returns
     -------
@@ -263,8 +286,10 @@ def favourable_score(estimator, X):
     if is_fitted_net(estimator):
         # Takes rows of any precision and leaves the net in the mode that it was in.
         net = unwrap(estimator)
-        log_proba = predict_log_proba(net, on_device(net, X.astype(np.float32)))
+        log_proba = predict_log_proba(net, on_device(net, _as_net_input(net, X)))
         return np.exp(log_proba[:, 1].double().cpu().numpy()), True
+    if hasattr(estimator, "feature_names_in_"):  # it was fitted on a frame, and asks for one
+        X = pd.DataFrame(X, columns=estimator.feature_names_in_)
     if hasattr(estimator, "predict_proba"):
         proba = np.asarray(estimator.predict_proba(X), dtype=np.float64)
         return proba[:, 1], True
@@ -308,6 +333,12 @@ def check_weighted(estimator):
         raise TypeError(
             f"estimator must take sample_weight in fit; {type(estimator).__name__} does not."
         )
+
+
+def _as_net_input(net, X):
+    """Rows in a type that the net takes, as the estimators around a net choose it."""
+    types = input_types(net, X) if X.dtype.kind in "iu" else [np.float32]
+    return X if X.dtype in types else X.astype(types[0])
 
 
 def _is_fitted(estimator):

@@ -2,6 +2,7 @@
 
 import warnings
 from contextlib import contextmanager
+from hashlib import blake2b
 from numbers import Integral, Real
 
 import numpy as np
@@ -28,14 +29,12 @@ class Reduction(MetaRival):
 
     def _moment(self, rows, gap):
         """Moment with the bound on each group's distance from all, and costs by class."""
-        name = get_constraint(self.constraint).name
-        share = np.bincount(rows.groups.codes).min() / len(rows.y)
-        # A gap g between two groups is one of at most (1 - smallest share) g to all.
-        bound = gap * (1 - share if len(rows.groups.names) == 2 else 0.5)
+        constraint = get_constraint(self.constraint)
+        bound = gap * _share_of_gap(constraint, rows.y, rows.groups)
         favourable = rows.y.mean()
         costs = {"fp": 0.5 / (1 - favourable), "fn": 0.5 / favourable}
 
-        class Moment(MOMENTS[name]):
+        class Moment(MOMENTS[constraint.name]):
             def default_objective(self):
                 return reductions.ErrorRate(costs=costs)
 
@@ -116,11 +115,12 @@ class ExponentiatedGradient(Reduction):
 
     Notes
     -----
-    fairlearn bounds the distance of each group's rate from that of all rows. With two
-    groups, the smaller of which has the share q, a gap of at most the tolerance is a
-    distance of at most (1 - q) times it; with more groups half of it suffices. The
-    objective is the error with the costs :math:`1 / (2 P(Y = y))` of a wrong label y,
-    one less the balanced accuracy.
+    fairlearn bounds the distance of each group's rate from that of all rows, within a
+    label where the constraint reads the label. With two groups, the smaller of which has
+    the share q of these rows, a gap of at most the tolerance is a distance of at most
+    (1 - q) times it; odds, with one bound for both labels, take the larger q. With more
+    groups half of the tolerance suffices. The objective is the error with the costs
+    :math:`1 / (2 P(Y = y))` of a wrong label y, one less the balanced accuracy.
 
     References
     ----------
@@ -312,6 +312,14 @@ class GridSearch(Reduction):
         return favourable_proba(self.predictor_, X)
 
 
+def _share_of_gap(constraint, y, groups):
+    """Distance of a group's rate from that of all, at most, if the gap of two groups is 1."""
+    if len(groups.names) > 2:
+        return 0.5
+    parts = [y == label for label in constraint.labels] or [np.full(len(y), True)]
+    return 1 - max(np.bincount(groups.codes[part]).min() / part.sum() for part in parts)
+
+
 @contextmanager
 def fairlearn_on_todays_pandas():
     """Leave out the warnings that fairlearn 0.15 sets off in pandas 3: it works."""
@@ -322,6 +330,10 @@ def fairlearn_on_todays_pandas():
 
 def uniform_by_row(X, seed):
     """A number in [0, 1) for every row that depends on its values and the seed alone."""
+    X = np.asarray(X)
+    if X.ndim > 2:  # pandas hashes column by column: an image has too many
+        rows = [blake2b(row.tobytes(), digest_size=8).digest() for row in X]
+        X = np.frombuffer(b"".join(rows), dtype=np.uint16).reshape(len(X), 4)
     frame = pd.DataFrame(np.asarray(X, dtype=np.float32)).assign(seed=seed)
     return pd.util.hash_pandas_object(frame, index=False).to_numpy() / 2.0**64
 

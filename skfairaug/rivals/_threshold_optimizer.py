@@ -15,6 +15,7 @@ from skfairaug.rivals._meta import (
     check_scorer,
     favourable_score,
 )
+from skfairaug.rivals._reductions import uniform_by_row
 
 #: Constraint -> fairlearn's name. It has no average odds: equalized odds bound them.
 CONSTRAINTS = {
@@ -68,7 +69,8 @@ class ThresholdOptimizer(NeedsGroups, PostProcessor):
         Where `estimator` is not fitted: share of the rows, in (0, 1), that choose the
         cut-offs. The others train it.
     random_state : int, RandomState instance or None, default=None
-        Of the draws: the same row gets the same label from one fitted estimator.
+        Of the draws. They depend on the row's values alone: the same person gets the
+        same label whoever else is asked about.
 
     Attributes
     ----------
@@ -161,6 +163,6 @@ class ThresholdOptimizer(NeedsGroups, PostProcessor):
 
     def _favourable(self, X, groups):
         score, _ = favourable_score(self.estimator_, X)
-        return self.optimizer_.predict(
-            score[:, None], sensitive_features=groups, random_state=self._seed
-        )
+        # Its own predict draws by position, so that a row's label depends on the others.
+        share = self.optimizer_._pmf_predict(score[:, None], sensitive_features=groups)[:, 1]
+        return uniform_by_row(X, self._seed) < share

@@ -1,21 +1,27 @@
 """compare: same splits, nothing lost, nothing stops."""
 
+import signal
 import subprocess
 import sys
 import time
 import warnings
+from contextlib import suppress
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 from joblib import parallel_config
-from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin, clone
+from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, balanced_accuracy_score
 from sklearn.model_selection import StratifiedKFold
 from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier
+from sklearn.utils import check_random_state
+from skorch import NeuralNetBinaryClassifier, NeuralNetClassifier
+from skorch.callbacks import Callback
 
 from skfairaug import FairAugmentFineTuner
 from skfairaug.benchmark import compare
@@ -70,6 +76,50 @@ class CountsRows(ClassifierMixin, BaseEstimator):
 
 class CountsValidation(CountsRows):
     fits_on = "validation"
+
+
+class Patient(LogisticRegression):
+    """Keeps what it has at Ctrl-C, as the fine-tuners and skorch do."""
+
+    interrupted = True
+
+    def fit(self, X, y):
+        super().fit(X, y)
+        with suppress(KeyboardInterrupt):
+            if Patient.interrupted:
+                signal.raise_signal(signal.SIGINT)
+        return self
+
+
+class Draws(TransformerMixin, BaseEstimator):
+    """Columns times numbers from the global random state, or from its own."""
+
+    def __init__(self, random_state=None):
+        self.random_state = random_state
+
+    def fit(self, X, y=None):
+        own = check_random_state(self.random_state)
+        self.scale_ = np.exp(np.random.normal(size=4) + own.normal(size=4))
+        return self
+
+    def transform(self, X):
+        return np.asarray(X) * self.scale_
+
+
+class ReadsState(ClassifierMixin, BaseEstimator):
+    """Waits, then predicts from the global random state, and warns."""
+
+    def __init__(self, name="a"):
+        self.name = name
+
+    def fit(self, X, y):
+        self.classes_ = np.unique(y)
+        return self
+
+    def predict(self, X):
+        time.sleep(0.05)
+        warnings.warn(self.name, UserWarning, stacklevel=1)
+        return np.random.randint(0, 2, len(X))
 
 
 @pytest.fixture
@@ -193,6 +243,48 @@ def test_a_foreign_file_is_not_appended_to(data, tmp_path):
     assert path.read_text() == "a,b\n1,2\n"
 
 
+def test_a_call_answered_by_the_file_has_numbers(data, tmp_path):
+    path = tmp_path / "runs.csv"
+    first, second = (
+        compare({"lr": LogisticRegression()}, cv=2, path=path, **data) for _ in "ab"
+    )
+    pd.testing.assert_frame_equal(first, second)
+    assert second.select_dtypes("number").shape[1] > 10
+
+
+def test_ctrl_c_does_not_leave_a_result_behind(data, tmp_path, monkeypatch):
+    monkeypatch.setattr(Patient, "interrupted", True)
+    path, handler = tmp_path / "runs.csv", signal.getsignal(signal.SIGINT)
+    models = {"lr": LogisticRegression(), "patient": Patient()}
+    for arguments in ({"mitigators": models}, {"estimator": Patient(), "mitigators": models}):
+        with pytest.raises(KeyboardInterrupt):
+            compare(**arguments, cv=1, path=path, **data)
+        assert signal.getsignal(signal.SIGINT) is handler
+    assert pd.read_csv(path)["method"].tolist() == ["lr"]
+    Patient.interrupted = False
+    again = compare(models, cv=1, path=path, **data)
+    assert again["error"].tolist() == ["", ""]
+    assert pd.read_csv(path)["method"].tolist() == ["lr", "patient"]
+
+
+class Interrupts(Callback):
+    def on_epoch_end(self, net, **kwargs):
+        signal.raise_signal(signal.SIGINT)
+
+
+def test_ctrl_c_while_a_net_is_trained(data, unfitted_net, tuner, tmp_path):
+    """skorch and the fine-tuner return as if nothing had happened."""
+    data["X"] = data["X"].to_numpy(copy=True)
+    interrupted = unfitted_net.set_params(callbacks=[Interrupts()])
+    tuner.set_params(estimator=clone(interrupted).fit(data["X"], data["y"]))
+    arguments = {"path": tmp_path / "runs.csv", "cv": 1} | data
+    with pytest.raises(KeyboardInterrupt):
+        compare({"post": CountsValidation()}, estimator=interrupted, **arguments)
+    with pytest.raises(KeyboardInterrupt):
+        compare({"tuned": tuner}, **arguments)
+    assert not (tmp_path / "runs.csv").exists()
+
+
 def test_jobs_do_not_change_results(data, net, tuner):
     data["X"] = data["X"].to_numpy()
     data["tolerance"] = 0.5
@@ -202,6 +294,25 @@ def test_jobs_do_not_change_results(data, net, tuner):
     assert alone.loc[0, "balanced_accuracy"] != alone.loc[1, "balanced_accuracy"]
 
 
+def test_threads_do_not_change_results(data):
+    models = {name: ReadsState(name) for name in "abc"}
+    alone = compare(models, cv=2, **data)
+    with parallel_config(backend="threading"):
+        threads = compare(models, cv=2, n_jobs=3, **data)
+    pd.testing.assert_frame_equal(settle(alone), settle(threads))
+    assert alone["warnings"].tolist() == [f"UserWarning: {name}" for name in "aabbcc"]
+
+
+def test_preprocessors_draw_by_split(data):
+    state = np.random.get_state()[1].copy()
+    draws = [
+        compare({"tree": LogisticRegression(C=0.01)}, preprocessor=Draws(), cv=2, **data)
+        for _ in range(2)
+    ]
+    np.testing.assert_array_equal(np.random.get_state()[1], state)
+    pd.testing.assert_frame_equal(settle(draws[0]), settle(draws[1]))
+
+
 def test_global_state_is_as_before(data, net, tuner):
     data["X"] = data["X"].to_numpy()
     before = torch.get_rng_state(), np.random.get_state()[1].copy(), torch.get_num_threads()
@@ -209,6 +320,71 @@ def test_global_state_is_as_before(data, net, tuner):
     assert torch.equal(torch.get_rng_state(), before[0])
     np.testing.assert_array_equal(np.random.get_state()[1], before[1])
     assert torch.get_num_threads() == before[2]
+
+
+@pytest.mark.parametrize(
+    ("kind", "n_out", "params"),
+    [
+        (NeuralNetBinaryClassifier, 1, {}),
+        (NeuralNetClassifier, 2, {"criterion": torch.nn.CrossEntropyLoss, "classes": [0, 1]}),
+    ],
+)
+def test_nets_that_know_their_classes_are_trained(kind, n_out, params, data):
+    net = kind(
+        torch.nn.Linear,
+        module__in_features=4,
+        module__out_features=n_out,
+        lr=0.5,
+        verbose=0,
+        **params,
+    )
+    data["X"] = data["X"].to_numpy()
+    models = {"given": ThresholdOnly(None), "own": ThresholdOnly(net), "net": net}
+    frame = compare(models, estimator=net, cv=[0], **(data | {"constraint": "average_odds"}))
+    assert frame["error"].tolist() == [""] * 3
+    assert frame["balanced_accuracy"].gt(0.6).all()
+    assert not net.initialized_
+
+
+def test_a_measure_that_nobody_asked_for_may_fail(data):
+    data["y"][data["sensitive_features"] == "f"] = 0  # nobody has a true positive rate
+    frame = compare({"lr": LogisticRegression()}, cv=[0], **data).iloc[0]
+    assert frame["error"] == ""
+    assert frame["bias"] == frame["statistical_parity"]
+    assert frame[["equal_opportunity", "average_odds", "equalized_odds"]].isna().all()
+    asked = compare({"lr": LogisticRegression()}, cv=[0], constraint="average_odds", **data)
+    assert "No rows with label" in asked.loc[0, "error"]
+
+
+def test_frozen_classifiers_are_judged_as_they_are(data):
+    names = np.array(["bad", "good"])[data["y"]]
+    frozen = FrozenEstimator(LogisticRegression().fit(data["X"], names))
+    after = ThresholdOnly(frozen, constraint=None)
+    after.fit(data["X"], names, sensitive_features=data["sensitive_features"])
+    models = {"frozen": frozen, "after": FrozenEstimator(after)}
+    frame = compare(models, cv=[0], **(data | {"y": names})).set_index("method")
+    _, _, test = split_rows(240, 0)
+    expected = balanced_accuracy_score(names[test], frozen.predict(data["X"].iloc[test]))
+    assert frame.loc["frozen", "balanced_accuracy"] == expected
+    assert frame.loc["after", "error"] == ""
+    other = compare({"frozen": frozen}, cv=[0], **data)
+    assert other["error"].tolist() == [
+        "ValueError: it predicts ['bad', 'good'], but y holds [0, 1]."
+    ]
+
+
+def test_a_frozen_net_is_judged_as_it_is(data, net):
+    data["X"] = data["X"].to_numpy()
+    frozen = {"net": FrozenEstimator(net)}
+    plain = compare(frozen, cv=[0], **data)
+    named = compare(frozen, cv=[0], **(data | {"y": np.array(["bad", "good"])[data["y"]]}))
+    assert plain.loc[0, "balanced_accuracy"] == named.loc[0, "balanced_accuracy"] > 0.6
+
+
+def test_a_biased_classifier_of_a_frame_does_not_warn(data):
+    models = {"given": ThresholdOnly(None), "own": ThresholdOnly(LogisticRegression())}
+    frame = compare(models, estimator=LogisticRegression(), cv=[0], **data)
+    assert frame["warnings"].tolist() == ["", ""]
 
 
 def test_splits_of_your_own(data):

@@ -75,6 +75,23 @@ def test_names_in_the_picture():
         display.plot(annotate="some")
 
 
+def test_the_axis_says_which_bias_was_read():
+    frame = pd.DataFrame(
+        {
+            "method": ["a", "b"],
+            "balanced_accuracy": [0.8, 0.7],
+            "bias": [0.1, 0.01],
+            "average_odds": [0.02, 0.01],
+            "constraint": "statistical_parity",
+        }
+    )
+    selector = ParetoSelector(bias="average_odds")
+    display = ParetoDisplay.from_results(frame, selector=selector)
+    assert display.ax_.get_xlabel() == "|bias| (average odds)"
+    display = ParetoDisplay.from_results(frame)
+    assert display.ax_.get_xlabel() == "|bias| (statistical parity)"
+
+
 @pytest.mark.parametrize("classifier", [LogisticRegression(), LinearSVC()])
 def test_estimator(classifier, rows):
     labels = np.array(["bad", "good"])[rows.y]

@@ -145,6 +145,23 @@ def test_table_of_a_comparison():
         ParetoSelector(bias="spd").read(frame)
 
 
+def test_a_method_that_failed_on_most_splits_is_passed_over():
+    lucky = pd.DataFrame(
+        {
+            "method": ["steady"] * 3 + ["lucky"] * 3,
+            "balanced_accuracy": [0.8, 0.8, 0.8, 0.9, np.nan, np.nan],
+            "bias": [0.01, 0.01, 0.01, 0.01, np.nan, np.nan],
+            "error": ["", "", "", "", "ValueError: no", "ValueError: no"],
+        }
+    )
+    selector = ParetoSelector()
+    with pytest.warns(UserWarning, match=r"fewer splits than the 3 of others.*: lucky \(1\)"):
+        candidates = selector.read(lucky)
+    assert candidates.labels[selector.choose(candidates)] == "steady"
+    assert candidates.judged.tolist() == [True, False]
+    selector.read(lucky.assign(error=np.nan))  # all judged, none is warned about
+
+
 @pytest.fixture
 def routing():
     with sklearn.config_context(enable_metadata_routing=True):

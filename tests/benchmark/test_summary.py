@@ -96,6 +96,31 @@ def test_constant_differences():
     assert np.isnan(corrected_resampled_test([0.1, np.nan], 0.25)).all()
 
 
+def test_a_file_read_by_pandas(results, tmp_path):
+    results.loc[results["split"] == 3, "error"] = "ValueError: no"
+    expected = summarize(results)
+    results.to_csv(tmp_path / "runs.csv", index=False)
+    pd.testing.assert_frame_equal(summarize(pd.read_csv(tmp_path / "runs.csv")), expected)
+    results["error"] = np.nan  # what pandas makes of a column without any text
+    assert summarize(results)["n_splits"].tolist() == [10, 10, 10]
+
+
+def test_random_states(results):
+    first, second = (summarize(results, random_state=np.random.RandomState(3)) for _ in "ab")
+    pd.testing.assert_frame_equal(first, second)
+    other = summarize(results, random_state=np.random.RandomState(4))
+    assert not first["phi_low"].equals(other["phi_low"])
+    assert summarize(results, random_state=None)["phi"].equals(first["phi"])
+
+
+def test_a_reference_that_always_failed(results):
+    failed = results["method"] == "reference"
+    results.loc[failed, "error"] = "ValueError: no"
+    summary = summarize(results, reference="reference")
+    assert summary[["difference", "p_value"]].isna().all(axis=None)
+    assert summary.loc["better", "n_splits"] == 10
+
+
 def test_splits_that_failed_do_not_count(results):
     failed = (results["method"] == "better") & (results["split"] < 2)
     results.loc[failed, "error"] = "ValueError: no"

@@ -1,11 +1,14 @@
 """What the adapters to fairlearn and AIF360 add: margins, draws by row, known groups."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from fairlearn import reductions
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import balanced_accuracy_score
 from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
 
 from skfairaug import rivals
 from skfairaug.metrics import bias
@@ -96,17 +99,47 @@ def test_exponentiated_gradient_costs_are_balanced_accuracy(data):
     assert error == pytest.approx(1 - balanced_accuracy_score(y, y_pred))
 
 
-def test_exponentiated_gradient_bounds_the_gap(data):
+@pytest.mark.parametrize(
+    ("constraint", "kind"),
+    [
+        ("statistical_parity", reductions.DemographicParity),
+        ("equal_opportunity", reductions.TruePositiveRateParity),
+    ],
+)
+def test_exponentiated_gradient_bounds_the_gap(constraint, kind, data):
     """Predictors with a gap of the tolerance meet fairlearn's bound exactly."""
     X, y, groups, _ = data
-    model = make("ExponentiatedGradient")
+    model = make("ExponentiatedGradient", constraint=constraint)
     rows = model._validate_rows(X, y, groups)
     moment = model._moment(rows, 0.1)
     with fairlearn_on_todays_pandas():
         moment.load_data(X, y, sensitive_features=groups)
     rate = np.where(groups == "f", 0.4, 0.5)
     assert moment.gamma(lambda X: rate).max() == pytest.approx(moment.bound().iloc[0])
-    assert isinstance(moment, reductions.DemographicParity)
+    assert isinstance(moment, kind)
+
+
+@pytest.mark.parametrize("name", POST)
+def test_integers_stay_exact(name, data):
+    """Single precision tells only every other number from here on."""
+    X = (2**24 + np.arange(240) % 8).reshape(-1, 1)
+    y, groups = X[:, 0] % 2, np.arange(240) // 8 % 2
+    odd = make_pipeline(FunctionTransformer(lambda X: X % 2), LogisticRegression()).fit(X, y)
+    model = make(name, odd).fit(X, y, sensitive_features=groups)
+    np.testing.assert_array_equal(model.predict(X, sensitive_features=groups), y)
+
+
+@pytest.mark.parametrize("name", POST)
+def test_a_classifier_fitted_on_a_frame_is_given_one(name, data):
+    X, y, groups, _ = data
+    frame = pd.DataFrame(X, columns=list("abcde"))
+    biased = LogisticRegression().fit(frame, y)
+    model = make(name, biased).fit(frame, y, sensitive_features=groups)  # warnings are errors
+    y_pred = model.predict(frame, sensitive_features=groups)
+    arrays = make(name, biased).fit(X, y, sensitive_features=groups)
+    np.testing.assert_array_equal(arrays.predict(X, sensitive_features=groups), y_pred)
+    with pytest.raises(ValueError, match=r"columns of X are \['e', .*was fitted on \['a', 'b'"):
+        make(name, biased).fit(frame[list("edcba")], y, sensitive_features=groups)
 
 
 def test_draws_depend_on_the_row_alone(data):
