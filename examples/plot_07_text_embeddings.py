@@ -114,9 +114,7 @@ for name, model in models.items():
     if model is not net:
         model.fit(X_val, y_val, sensitive_features=dialect_val)
     y_pred = model.predict(X_test)
-    gap = bias(
-        y_test, y_pred, sensitive_features=dialect_test, constraint="equal_opportunity"
-    )
+    gap = bias(y_test, y_pred, sensitive_features=dialect_test, constraint="equal_opportunity")
     accuracy = balanced_accuracy_score(y_test, y_pred)
     print(f"{name:34s} balanced accuracy {accuracy:.3f}, bias {gap:+.3f}")
 

@@ -14,7 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from skfairaug.benchmark._demo import run_demo
-from skfairaug.benchmark._image_tables import Scale, image_slug, run_image_setting
+from skfairaug.benchmark._image_tables import image_slug, run_image_setting, scale_of
 from skfairaug.benchmark._paper import IMAGE_TABLES, TABLES
 from skfairaug.benchmark._protocol import FETCHERS, run_seeds, summary
 from skfairaug.benchmark._tables import run_setting, slug, write
@@ -74,7 +74,7 @@ def build_parser():
         "--table",
         choices=[*IMAGE_TABLES, *TABLES, "all"],
         required=True,
-        help="1 to 3 are images; 'all' are those of tables",
+        help="1 to 3 and digits are images; 'all' are those of tables",
     )
     tables.add_argument("--seeds", type=parse_seeds, default=list(range(10)), metavar="N|A,B")
     tables.add_argument("--tolerance", type=float, default=0.05)
@@ -83,7 +83,7 @@ def build_parser():
     tables.add_argument("--out", default="tables", help="folder of results; resumes")
     tables.add_argument("--cache-dir", help="trained networks; default: a folder in --out")
     tables.add_argument("--n-jobs", type=int, default=1)
-    images = tables.add_argument_group("tables 1 to 3, of images")
+    images = tables.add_argument_group("tables of images")
     images.add_argument(
         "--scale", type=parse_scale, default=1.0, help="share of the images: 0.05 for a CPU"
     )
@@ -192,7 +192,7 @@ def run_tables(args, console):
         "folder": args.out,
         "cache_dir": args.cache_dir or Path(args.out) / "networks",
     }
-    run_one, stem, note = run_setting, slug, None
+    run_one = run_setting
     if args.table in IMAGE_TABLES:
         run_one = partial(
             run_image_setting,
@@ -201,15 +201,17 @@ def run_tables(args, console):
             mixed_precision=True if args.bfloat16 else "auto",
             skin_tones=args.skin_tones and read_skin_tones(args.skin_tones),
         )
-        scale = Scale(args.scale)
-        stem, note = partial(image_slug, scale=scale), scale.describe()
-        console.print(note or "Full scale")
     for setting in (one for name in names for one in (IMAGE_TABLES | TABLES)[name]):
         console.rule(setting.title)
+        note, name = None, slug(setting, args.tolerance)
+        if args.table in IMAGE_TABLES:
+            scale = scale_of(setting, args.scale)
+            note, name = scale.describe(), image_slug(setting, args.tolerance, scale)
+            console.print(note or "Full scale")
         results = run_one(setting, args.seeds, **arguments)
         if results is None:
             continue  # it has none of the rows that were asked for
-        table = write(setting, results, args.out, stem(setting, args.tolerance), note)
+        table = write(setting, results, args.out, name, note)
         console.print(frame_table(setting.title, table[SHOWN].reset_index()))
     console.print(f"All columns, as CSV and Markdown, and the figures are in {args.out}")
 

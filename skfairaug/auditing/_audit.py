@@ -108,9 +108,9 @@ def audit(
     several differences, between more than two groups or for equalized odds, gets an
     interval that holds for all these differences at once,
     :math:`[\max(0, g - c), g + c]` with the quantile c of
-    :math:`\max_{ij} |d^*_{ij} - d_{ij}|`: it covers the true gap at least as often as
-    the level says. The change from "before" to "after" is resampled with both models on
-    the same rows.
+    :math:`\max_{ij} |d^*_{ij} - d_{ij}|`: it covers the true gap about as often as the
+    level says, or more often. The change from "before" to "after" is resampled with both
+    models on the same rows.
 
     The p-value of a gap comes from permuting the groups: over all rows for statistical
     parity, within each label for the measures that read the label.
@@ -226,7 +226,7 @@ def audit_predictions(
     --------
     >>> from skfairaug.auditing import audit_predictions
     >>> report = audit_predictions(
-    ...     [0, 1] * 50, [0, 1, 1, 1] * 25, sensitive_features=["f", "f", "m", "m"] * 25,
+    ...     [0, 1] * 500, [0, 1, 1, 1] * 250, sensitive_features=["f", "f", "m", "m"] * 250,
     ...     constraint="equal_opportunity", random_state=0)
     >>> report.gaps["gap"].round(2).to_dict()[("group", "average_odds")]
     -0.5

@@ -104,8 +104,8 @@ def gap_interval(counts, draws, constraint, confidence_level):
     is the largest of several differences d is too large on average, that of a resample
     again, so its percentiles lie too high. With the quantile c of
     :math:`\max_{ij} |d^*_{ij} - d_{ij}|` over the resamples all differences lie within c
-    of the observed ones at once, and so does the largest: it is in
-    :math:`[\max(0, g - c), g + c]`, more often than the level says.
+    of the observed ones at once, and so does the largest, which is then in
+    :math:`[\max(0, g - c), g + c]`.
     """
     if len(counts) == 2 and constraint.signed and len(constraint.weights) == 1:
         return interval(group_gap(draws, constraint), confidence_level)
@@ -118,7 +118,7 @@ def gap_interval(counts, draws, constraint, confidence_level):
         )
         errors = np.ptp(drawn - observed, axis=-2).max(-1)
     reach = quantile(errors, confidence_level)
-    return max(0.0, gap - reach), gap + reach
+    return np.maximum(0, gap - reach), gap + reach
 
 
 def change_interval(change, changes, confidence_level):

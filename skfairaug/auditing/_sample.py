@@ -13,7 +13,8 @@ class Sample(NamedTuple):
     """The rows of an audit as counts, observed and resampled, of the finest groups.
 
     Both have axes (finest group, recorded label, decision before, decision after); the
-    third has one entry if there is no "before".
+    third has one entry if there is no "before". The draws are for what changed from one to
+    the other.
     """
 
     groupings: dict  # feature -> Groups of the rows

@@ -11,6 +11,7 @@ import pandas as pd
 import torch
 from sklearn.base import BaseEstimator
 from skorch.callbacks import Callback
+from skorch.history import History
 
 from skfairaug._nets import is_fitted_net, unwrap
 
@@ -94,7 +95,9 @@ def _state(value):
         return value.get_params(deep=False)
     if isinstance(value, BaseEstimator):
         params = value.get_params(deep=False)
-        return params, {k: v for k, v in vars(value).items() if k not in params}
+        learnt = {name: one for name, one in vars(value).items() if name not in params}
+        # A history holds seconds, which no second training repeats.
+        return params, {k: v for k, v in learnt.items() if not isinstance(v, History)}
     return getattr(value, "__dict__", None) if callable(value) else None
 
 

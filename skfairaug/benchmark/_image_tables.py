@@ -19,8 +19,9 @@ from skfairaug.benchmark._tables import OURS
 from skfairaug.datasets._celeba import fetch_celeba
 from skfairaug.datasets._cifar10s import fetch_cifar10s
 from skfairaug.datasets._pixels import to_gray
+from skfairaug.datasets._skewed_digits import make_skewed_digits
 from skfairaug.modules._image_net import make_image_net
-from skfairaug.modules._resnet import ResNet18
+from skfairaug.modules._resnet import ResNet18, SmallConvNet
 from skfairaug.rivals._adversarial_debiasing import AdversarialDebiasing
 from skfairaug.rivals._adversarial_fine_tuning import AdversarialFineTuning
 from skfairaug.rivals._aif360 import (
@@ -87,6 +88,12 @@ class Scale:
             "batch_size": self.batch_size,
         }
 
+    @property
+    def network(self):
+        """The network, and how fast it is trained."""
+        lr = 0.2 * self.training["batch_size"] / 512
+        return {"module": ResNet18, "module__width": self.width, "lr": lr}
+
     def describe(self):
         """What of the paper's run is reduced, in words; None if nothing is."""
         if self.full:
@@ -98,16 +105,22 @@ class Scale:
         )
 
 
+class DigitScale(Scale):
+    """The size of scikit-learn's digits, whole."""
+
+    batch_size = 200
+    training = {"max_epochs": 15, "batch_size": 64}
+    network = {"module": SmallConvNet, "lr": 0.1}
+
+
 def image_net(n_samples, scale, *, n_classes=10, device="cpu", mixed_precision="auto"):
     """The network of the tables, unfitted."""
     return make_image_net(
         n_samples,
-        ResNet18,
         device=device,
         module__n_classes=n_classes,
-        module__width=scale.width,
         module__mixed_precision=mixed_precision,
-        lr=0.2 * scale.training["batch_size"] / 512,
+        **scale.network,
         **scale.training,
     )
 
@@ -289,7 +302,7 @@ def run_image_setting(
     results : DataFrame or None
         As :func:`compare` gives them; None where the setting has none of the rows.
     """
-    scale, parts = Scale(scale), []
+    scale, parts = scale_of(setting, scale), []
     source = source_of(setting, scale, data_home, skin_tones)
     for seed in seeds:
         images = Images(source.fetch(seed))
@@ -333,9 +346,21 @@ class Source:
     names: tuple | None = None  # of the methods that this setting has; None means all
 
 
+def scale_of(setting, fraction):
+    """The size of a setting's run."""
+    return DigitScale() if setting.data.startswith("digits") else Scale(fraction)
+
+
 def source_of(setting, scale, data_home, skin_tones):
     """Images and rows of a setting."""
     name, detail = setting.data.split("-")
+    if name == "digits":
+
+        def fetch(seed):
+            return make_skewed_digits(skew=int(detail) / 100, noise=0.2, random_state=seed)
+
+        return Source(fetch, partial(cifar_methods, scale))
+
     if name == "celeba":
         if skin_tones is None:
             raise ValueError(

@@ -139,6 +139,14 @@ def test_layout_of_a_frame_does_not_count():
     assert fingerprint(numbers) == fingerprint(fortran)
 
 
+def test_training_again_alike_gives_the_same(net, rows, quick):
+    fits = [
+        FairAugmentFineTuner(net, **quick).fit(rows.X, rows.y, sensitive_features=rows.group)
+        for _ in "ab"
+    ]
+    assert fingerprint(FrozenEstimator(fits[0])) == fingerprint(FrozenEstimator(fits[1]))
+
+
 def test_what_cannot_be_told_is_new_each_time():
     around = Trainer(Odd())
     assert fingerprint(around) != fingerprint(around)
