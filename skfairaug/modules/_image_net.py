@@ -112,11 +112,12 @@ def make_image_net(n_samples, module=ResNet18, *, max_epochs=15, batch_size=512,
     """
     device = params.get("device", "cpu")
     batch_size = min(batch_size, n_samples)
+    n_steps = max_epochs * (n_samples // batch_size) + 1
     schedule = LRScheduler(
         torch.optim.lr_scheduler.OneCycleLR,
         max_lr=params.get("lr", 0.2),
-        total_steps=max_epochs * (n_samples // batch_size) + 1,
-        pct_start=0.2,
+        total_steps=n_steps,
+        pct_start=max(0.2, 2 / n_steps),  # the rise needs a step
         step_every="batch",
     )
     given = {

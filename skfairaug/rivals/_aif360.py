@@ -277,6 +277,8 @@ class RejectOptionClassification(_LabelPostProcessor):
     (2,)
     """
 
+    _constraints = REJECT_OPTION
+
     _parameter_constraints: dict = {
         **PostProcessor._parameter_constraints,
         **MARGIN,
@@ -304,10 +306,6 @@ class RejectOptionClassification(_LabelPostProcessor):
         self.n_margins = n_margins
         self.debias_fraction = debias_fraction
         self.random_state = random_state
-
-    def _check_goal(self):
-        super()._check_goal()
-        check_known(self, REJECT_OPTION)
 
     def _fit(self, rows):
         rows, score = self._start(rows)
@@ -499,13 +497,3 @@ class CalibratedEqOddsPostprocessing(EqOddsPostprocessing):
 
     def _process(self, predicted):
         return self.processor_.predict(predicted, threshold=self.threshold_)
-
-
-def check_known(rival, constraints):
-    """Raise unless a rival's constraint is one that its library has."""
-    name = get_constraint(rival.constraint).name
-    if name not in constraints:
-        raise ValueError(
-            f"{type(rival).__name__} has no constraint {rival.constraint!r}; it has "
-            f"{list(constraints)}."
-        )

@@ -59,6 +59,8 @@ class MetaRival(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
     fits_on = "train"
     #: Whether `predict` takes the group.
     needs_sensitive_features = False
+    #: Constraints that its library has; None: all.
+    _constraints = None
 
     _parameter_constraints: dict = {
         "estimator": "no_validation",
@@ -130,7 +132,12 @@ class MetaRival(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
 
     def _check_goal(self):
         """Raise unless constraint and tolerance are known and possible."""
-        get_constraint(self.constraint)
+        name = get_constraint(self.constraint).name
+        if self._constraints is not None and name not in self._constraints:
+            raise ValueError(
+                f"{type(self).__name__} has no constraint {self.constraint!r}; it has "
+                f"{list(self._constraints)}."
+            )
         check_tolerance(self.tolerance)
 
     def _encode_groups(self, sensitive_features, n_samples):

@@ -7,7 +7,7 @@ from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.utils._param_validation import Interval
 
-from skfairaug.metrics._constraints import get_constraint
+from skfairaug.metrics._constraints import DIFFERENCES, get_constraint
 from skfairaug.rivals._meta import (
     MARGIN,
     NeedsGroups,
@@ -80,6 +80,8 @@ def fit_offsets(y, margin, groups, slots, constraint, tolerance):
 
 class _Offsets(PostProcessor):
     """Base of both: fits offsets on the rows that debias."""
+
+    _constraints = DIFFERENCES
 
     _parameter_constraints: dict = {**PostProcessor._parameter_constraints, **MARGIN}
 

@@ -27,6 +27,8 @@ MOMENTS = {
 class Reduction(MetaRival):
     """What both reductions share: the moment, and the score of a mixture."""
 
+    _constraints = MOMENTS
+
     def _moment(self, rows, gap):
         """Moment with the bound on each group's distance from all, and costs by class."""
         constraint = get_constraint(self.constraint)

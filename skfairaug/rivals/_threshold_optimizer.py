@@ -114,6 +114,8 @@ class ThresholdOptimizer(NeedsGroups, PostProcessor):
     (2,)
     """
 
+    _constraints = CONSTRAINTS
+
     _parameter_constraints: dict = {
         **PostProcessor._parameter_constraints,
         **MARGIN,

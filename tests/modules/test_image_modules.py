@@ -163,6 +163,12 @@ def test_an_image_net_learns_survives_pickle_and_repeats():
     np.testing.assert_array_equal(proba, pickle.loads(pickle.dumps(first)).predict_proba(X))
 
 
+@pytest.mark.parametrize("batch_size", [16, 24, 96])
+def test_short_trainings_have_a_schedule(batch_size):
+    X, y = coloured()
+    make_image_net(96, SmallConvNet, max_epochs=1, batch_size=batch_size).fit(X, y)
+
+
 def test_parameters_of_the_net_can_be_changed():
     net = make_image_net(64, SmallConvNet, lr=0.05, batch_size=128, max_epochs=2)
     assert net.get_params()["lr"] == 0.05

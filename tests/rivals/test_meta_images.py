@@ -14,6 +14,7 @@ from skfairaug.modules import SmallConvNet, make_image_net
 from skfairaug.rivals import (
     CalibratedEqOddsPostprocessing,
     EqOddsPostprocessing,
+    ExponentiatedGradient,
     OxonFair,
     OxonFairWithGroups,
     RejectOptionClassification,
@@ -129,3 +130,19 @@ def test_draws_by_image(images):
     assert 0 <= uniform.min() < 0.1 < 0.9 < uniform.max() < 1
     np.testing.assert_array_equal(uniform_by_row(images.X[::-1], seed=1)[::-1], uniform)
     assert (uniform_by_row(images.X, seed=2) != uniform).all()
+
+
+@pytest.mark.parametrize(
+    "rival",
+    [
+        ExponentiatedGradient(LogisticRegression()),
+        ThresholdOptimizer(LogisticRegression()),
+        OxonFair(LogisticRegression()),
+        RejectOptionClassification(LogisticRegression()),
+    ],
+)
+def test_a_measure_that_a_library_lacks_is_named(rival):
+    rival.set_params(constraint="bias_amplification")
+    X, y, group = np.zeros((8, 2)), np.arange(8) % 2, np.arange(8) // 2 % 2
+    with pytest.raises(ValueError, match=r"has no constraint 'bias_amplification'; it has"):
+        rival.fit(X, y, sensitive_features=group)
