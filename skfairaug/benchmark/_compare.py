@@ -4,7 +4,7 @@ import signal
 import threading
 import time
 import warnings
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from numbers import Integral
 from typing import Any, NamedTuple
 
@@ -13,10 +13,12 @@ import pandas as pd
 import torch
 from joblib import Parallel, delayed
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from sklearn import config_context
 from sklearn.base import BaseEstimator, clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.metrics import accuracy_score, balanced_accuracy_score
 from sklearn.model_selection import check_cv, train_test_split
+from sklearn.pipeline import Pipeline
 from sklearn.utils import _safe_indexing, get_tags
 from sklearn.utils.metadata_routing import get_routing_for_object
 from sklearn.utils.validation import check_consistent_length, has_fit_parameter
@@ -79,7 +81,8 @@ def compare(
     ``fits_on = "validation"``) gets that one and the validation part; any other
     classifier is fitted on the training part by itself. A mitigator of the first sort
     that holds a classifier of its own, such as ``ThresholdOnly(LogisticRegression())``,
-    debiases that one, which is then fitted on the training part.
+    debiases that one, which is then fitted on the training part. A Pipeline is of the sort
+    of its last step.
 
     Parameters
     ----------
@@ -203,7 +206,12 @@ def compare(
 
 def fits_on_validation(mitigator):
     """Whether a mitigator debiases a fitted classifier, rather than train itself."""
-    return getattr(mitigator, "fits_on", "train") == "validation"
+    return getattr(last_step(mitigator), "fits_on", "train") == "validation"
+
+
+def last_step(model):
+    """What predicts: of a Pipeline its last step, otherwise the model itself."""
+    return model.steps[-1][1] if isinstance(model, Pipeline) else model
 
 
 # -- splits and jobs -----------------------------------------------------------------
@@ -217,14 +225,18 @@ def _check_mitigators(mitigators, estimator):
     for name, mitigator in mitigators.items():
         if not hasattr(mitigator, "fit") or not hasattr(mitigator, "predict"):
             raise ValueError(f"mitigator {name!r} has no fit and predict: {mitigator!r}.")
-        if (
-            estimator is None
-            and fits_on_validation(mitigator)
-            and getattr(mitigator, "estimator", None) is None
-        ):
+        if not fits_on_validation(mitigator):
+            continue
+        own = getattr(last_step(mitigator), "estimator", None)
+        if own is None and estimator is None:
             raise ValueError(
                 f"mitigator {name!r} debiases a fitted classifier: give compare the biased "
                 "one (estimator=...), or the mitigator its own."
+            )
+        if own is not None and isinstance(mitigator, Pipeline) and not _is_fitted(own):
+            raise ValueError(
+                f"mitigator {name!r} is a Pipeline that would debias a classifier of its "
+                "own, which is not fitted: put the Pipeline inside, as its estimator."
             )
 
 
@@ -305,7 +317,7 @@ def _run(run, name, mitigator, prepared, data, goal):
         "n_fit": len(train.y) + len(validation.y),
         "n_test": len(test.y),
         "estimator_seconds": prepared.seconds,
-        "needs_sensitive_features": bool(getattr(mitigator, "needs_sensitive_features", False)),
+        "needs_sensitive_features": _needs_groups(mitigator),
         "warnings": "",
         "error": "",
     }
@@ -331,9 +343,10 @@ def _fit_and_judge(model, part, test, goal):
     model = _fit(model, part)
     fitted = time.perf_counter()
     needed = {}
-    if getattr(model, "needs_sensitive_features", False):
+    if _needs_groups(model):
         needed["sensitive_features"] = test.groups
-    y_pred = model.predict(test.X, **needed)
+    with _handing_on(model, "predict"):
+        y_pred = model.predict(test.X, **needed)
     predicted = time.perf_counter()
     if isinstance(model, FrozenEstimator) and not isinstance(model.estimator, NeuralNet):
         y_pred = _as_codes(y_pred, test.classes)
@@ -375,14 +388,15 @@ def _configured(mitigator, prepared, train, goal):
     if not fits_on_validation(model) or isinstance(model, FrozenEstimator):
         return model, 0.0
     start = time.perf_counter()
-    own = model.estimator
+    debiaser = last_step(model)
+    own = debiaser.estimator
     if own is None:
         biased = prepared.estimator
-        model.estimator = biased.restore() if isinstance(biased, PortableNet) else biased
+        debiaser.estimator = biased.restore() if isinstance(biased, PortableNet) else biased
     elif not _is_fitted(own):
-        model.estimator = _fit(_seeded(clone(own), prepared.split, goal), train)
-    if not is_fitted_net(model.estimator):
-        model.estimator = FrozenEstimator(model.estimator)
+        debiaser.estimator = _fit(_seeded(clone(own), prepared.split, goal), train)
+    if not is_fitted_net(debiaser.estimator):
+        debiaser.estimator = FrozenEstimator(debiaser.estimator)
     return model, time.perf_counter() - start
 
 
@@ -406,14 +420,32 @@ def _fit(model, part):
     params = {}
     if _takes_groups(model):
         params["sensitive_features"] = part.groups
-    model.fit(part.X, part.y, **params)
+    elif _takes_groups(last_step(model)):
+        params[f"{model.steps[-1][0]}__sensitive_features"] = part.groups
+    with _handing_on(model, "fit"):
+        model.fit(part.X, part.y, **params)
     return model
+
+
+def _handing_on(model, method):
+    """Context where a Pipeline hands groups to its last step, also if nobody routed them."""
+    if isinstance(model, Pipeline) and not _routes_groups(model, method):
+        return config_context(enable_metadata_routing=False)
+    return nullcontext()
 
 
 def _takes_groups(model):
     if has_fit_parameter(model, "sensitive_features"):
         return True
-    return bool(get_routing_for_object(model).consumes("fit", {"sensitive_features"}))
+    return _routes_groups(model, "fit")
+
+
+def _routes_groups(model, method):
+    return bool(get_routing_for_object(model).consumes(method, {"sensitive_features"}))
+
+
+def _needs_groups(model):
+    return bool(getattr(last_step(model), "needs_sensitive_features", False))
 
 
 def _is_fitted(model):
@@ -491,7 +523,8 @@ def _one_thread():
 def _progress_bar(shown, total):
     """Yield a function that advances the bar and says what was just done."""
     columns = BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
-    with Progress(*columns, TextColumn("{task.description}"), disable=not shown) as progress:
+    hidden = not shown or not total  # everything was read from the file
+    with Progress(*columns, TextColumn("{task.description}"), disable=hidden) as progress:
         bar = progress.add_task("", total=total)
 
         def advance(what):

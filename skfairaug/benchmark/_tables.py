@@ -383,5 +383,9 @@ def write(setting, results, folder, name=None, note=None):
     beyond = rows.index[rows["abs bias"] > right].tolist()
     display.ax_.set_title(title + (f"; further right: {', '.join(beyond)}" if beyond else ""))
     display.ax_.set_xlim(right=right)
+    shown = rows.drop(index=beyond)
+    spread = shown["std"].fillna(0)
+    low, high = (shown["BA"] - spread).min(), (shown["BA"] + spread).max()
+    display.ax_.set_ylim(low - 0.01, high + 0.01)
     figure.savefig(f"{stem}.png", dpi=120)
     return rows

@@ -12,12 +12,14 @@ import pandas as pd
 import pytest
 import torch
 from joblib import parallel_config
+from sklearn import config_context
 from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin, clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, balanced_accuracy_score
 from sklearn.model_selection import StratifiedKFold
-from sklearn.preprocessing import StandardScaler
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 from sklearn.utils import check_random_state
 from skorch import NeuralNetBinaryClassifier, NeuralNetClassifier
@@ -189,6 +191,32 @@ def test_rows_seed_and_goal_reach_each_rival(data, net):
     assert inner.estimator.coef_.shape == (1, 4)
     assert rivals["validation"].estimator is None  # the caller's own is as before
     assert not hasattr(own["own"].estimator, "coef_")
+
+
+@pytest.mark.parametrize("routing", [False, True])
+def test_a_pipeline_is_of_the_sort_of_its_last_step(data, net, tuner, routing):
+    def after(step):
+        return make_pipeline(FunctionTransformer(np.asarray), step)
+
+    CountsRows.seen.clear()
+    rivals = {
+        "counts": after(CountsValidation()),
+        "tuner": tuner,
+        "after": after(tuner),
+        "told": after(NeedsGroup()),
+    }
+    with config_context(enable_metadata_routing=routing):
+        frame = compare(rivals, estimator=net, cv=[5], tolerance=0.2, **data)
+    ((n_validation, seed, tolerance, biased),) = CountsRows.seen
+    assert (n_validation, seed, tolerance) == (48, 5, 0.2)
+    assert biased.initialized_
+    assert rivals["counts"][-1].estimator is None
+    frame = frame.set_index("method")
+    assert frame["error"].eq("").all()
+    columns = ["balanced_accuracy", "bias", "phi"]
+    assert frame.loc["after", columns].equals(frame.loc["tuner", columns].rename("after"))
+    assert frame.loc["told", "needs_sensitive_features"]
+    assert frame.loc["told", "statistical_parity"] == -1.0
 
 
 def test_an_unfitted_net_is_trained_on_the_training_part(data, unfitted_net, tuner):
@@ -411,6 +439,10 @@ SPLIT = np.arange(100), np.arange(100, 150), np.arange(150, 240)
         ({"mitigators": {}}, r"must be a dict of name -> classifier; got \{\}"),
         ({"mitigators": {"x": StandardScaler()}}, "'x' has no fit and predict"),
         ({"mitigators": {"x": CountsValidation()}}, "'x' debiases a fitted classifier"),
+        (
+            {"mitigators": {"x": make_pipeline(CountsValidation(LogisticRegression()))}},
+            "'x' is a Pipeline that would debias a classifier of its own",
+        ),
         ({"cv": 0}, "cv must be at least 1; got 0"),
         ({"cv": [1, 1]}, r"distinct seeds, 0 or larger; got \[1, 1\]"),
         ({"constraint": "luck"}, "Unknown constraint 'luck'"),
