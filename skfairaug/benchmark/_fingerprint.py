@@ -9,6 +9,7 @@ import joblib
 import numpy as np
 import pandas as pd
 import torch
+from joblib.memory import MemorizedFunc, NotMemorizedFunc
 from sklearn.base import BaseEstimator
 from skorch.callbacks import Callback
 from skorch.history import History
@@ -26,9 +27,10 @@ def fingerprint(*parts):
     ----------
     *parts : object
         Estimators count by class, parameters and what they have learnt, nets by
-        parameters, layers and weights, functions by name, other callables by class and
-        attributes, arrays and frames by their values, however they lie in memory. An
-        object that cannot be pickled is never the same again.
+        parameters, layers and weights, functions by name (remembered by joblib or not),
+        other callables by class and attributes, arrays and frames by their values,
+        however they lie in memory. An object that cannot be pickled is never the same
+        again.
 
     Returns
     -------
@@ -63,6 +65,8 @@ def describe(value):
         return qualified_name(value)
     if isinstance(value, functools.partial):
         return describe([value.func, value.args, value.keywords])
+    if isinstance(value, MemorizedFunc | NotMemorizedFunc):
+        return describe(value.func)  # wherever its results are kept
     if isinstance(value, types.MethodType):
         return describe([value.__func__, value.__self__])
     state = _state(value)

@@ -136,12 +136,8 @@ def image_net(n_samples, scale, *, n_classes=10, device="cpu", mixed_precision="
     )
 
 
-def train_image_net(X, y, seed, *, make_net, cache_dir=None):
+def train_image_net(X, y, seed, make_net):
     """The biased network of the tables, for :func:`compare`."""
-    return Memory(cache_dir, verbose=0).cache(_train)(X, y, seed, make_net)
-
-
-def _train(X, y, seed, make_net):
     with isolated_random_state(seed):
         return make_net(len(X)).fit(X, y)
 
@@ -318,6 +314,7 @@ def run_image_setting(
         As :func:`compare` gives them; None where the setting has none of the rows.
     """
     scale, parts = scale_of(setting, scale), []
+    train = Memory(cache_dir, verbose=0).cache(train_image_net)
     source = source_of(setting, scale, data_home, skin_tones)
     for seed in seeds:
         images = Images(source.fetch(seed))
@@ -338,7 +335,7 @@ def run_image_setting(
                 images.X,
                 images.y,
                 sensitive_features=images.groups,
-                estimator=partial(train_image_net, make_net=make_net, cache_dir=cache_dir),
+                estimator=partial(train, make_net=make_net),
                 constraint=setting.constraint,
                 tolerance=tolerance,
                 cv={seed: images.rows},

@@ -145,7 +145,7 @@ def lightgbm():
     return partial(LGBMClassifier, n_jobs=1, verbose=-1)
 
 
-def train_network(X, y, seed, *, data, cache_dir=None):
+def train_network(X, y, seed, *, data, train=train_biased_net):
     """The biased network of a data set, for :func:`compare`.
 
     Parameters
@@ -158,19 +158,18 @@ def train_network(X, y, seed, *, data, cache_dir=None):
         Seed of the weights.
     data : {"adult", "bank", "compas", "german"}
         Decides how patiently it is trained.
-    cache_dir : str or path, default=None
-        Where trained networks are kept for the next run.
+    train : callable, default=train_biased_net
+        What trains it, such as one that remembers.
 
     Returns
     -------
     net : NeuralNetClassifier
         Fitted.
     """
-    train = Memory(cache_dir, verbose=0).cache(train_biased_net)
     return train(Split(X, y, np.empty(0)), seed, **TRAINING[data])[0]
 
 
-def train_strong_network(X, y, seed, *, cache_dir=None):
+def train_strong_network(X, y, seed):
     """A network that comes near tree ensembles, for :func:`compare`.
 
     Parameters
@@ -181,18 +180,12 @@ def train_strong_network(X, y, seed, *, cache_dir=None):
         Labels, 0 or 1.
     seed : int
         Seed of the weights.
-    cache_dir : str or path, default=None
-        Where trained networks are kept for the next run.
 
     Returns
     -------
     net : NeuralNetClassifier
         Fitted.
     """
-    return Memory(cache_dir, verbose=0).cache(_train_strong_network)(X, y, seed)
-
-
-def _train_strong_network(X, y, seed):
     with isolated_random_state(seed):
         return make_tabular_net(X, verbose=0).fit(X, y)
 
@@ -228,8 +221,10 @@ def run_setting(
     """
     bunch = FETCHERS[setting.data](data_home, sensitive=setting.sensitive, encode="onehot")
     X = bunch.data.to_numpy(dtype=np.float64)
-    paper = methods(X.shape[1]), partial(train_network, data=setting.data, cache_dir=cache_dir)
-    strong = strong_methods(), partial(train_strong_network, cache_dir=cache_dir)
+    remember = Memory(cache_dir, verbose=0).cache
+    train = partial(train_network, data=setting.data, train=remember(train_biased_net))
+    paper = methods(X.shape[1]), train
+    strong = strong_methods(), remember(train_strong_network)
     forest = tree_methods(LogisticRegression)  # whose names count here
     known = [*paper[0], *strong[0], *forest]
     unknown = sorted(set(rows or ()) - set(known))
@@ -384,8 +379,9 @@ def write(setting, results, folder, name=None, note=None):
     display.ax_.set_title(title + (f"; further right: {', '.join(beyond)}" if beyond else ""))
     display.ax_.set_xlim(right=right)
     shown = rows.drop(index=beyond)
-    spread = shown["std"].fillna(0)
-    low, high = (shown["BA"] - spread).min(), (shown["BA"] + spread).max()
-    display.ax_.set_ylim(low - 0.01, high + 0.01)
+    if len(shown):
+        spread = shown["std"].fillna(0)
+        low, high = (shown["BA"] - spread).min(), (shown["BA"] + spread).max()
+        display.ax_.set_ylim(low - 0.01, high + 0.01)
     figure.savefig(f"{stem}.png", dpi=120)
     return rows

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from joblib import Memory
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
@@ -145,6 +146,13 @@ def test_training_again_alike_gives_the_same(net, rows, quick):
         for _ in "ab"
     ]
     assert fingerprint(FrozenEstimator(fits[0])) == fingerprint(FrozenEstimator(fits[1]))
+
+
+@pytest.mark.parametrize("location", [None, "here"])
+def test_what_joblib_remembers_counts_by_its_name(location, tmp_path):
+    remember = Memory(location and tmp_path / location, verbose=0).cache
+    assert fingerprint(remember(one)) == fingerprint(one)
+    assert fingerprint(functools.partial(remember(one), b=2)) != fingerprint(remember(one))
 
 
 def test_what_cannot_be_told_is_new_each_time():

@@ -92,7 +92,8 @@ def test_a_run_and_its_resumption(digits, tmp_path):
     assert results["split"].tolist() == [1, 2] * 3
     assert results["bias"].between(0, 0.5).all()
     assert results["n_test"].eq(1000).all()
-    again = run_image_setting(CIFAR_95, [1, 2], **arguments)
+    elsewhere = {"cache_dir": tmp_path / "other nets"}
+    again = run_image_setting(CIFAR_95, [1, 2], **(arguments | elsewhere))
     assert again["fit_seconds"].tolist() == results["fit_seconds"].tolist()
 
 
