@@ -1,0 +1,236 @@
+"""The jobs of a comparison: the biased classifier of a split, and one mitigator on it."""
+
+import time
+import warnings
+from contextlib import nullcontext, suppress
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from sklearn import config_context
+from sklearn.base import BaseEstimator, clone
+from sklearn.frozen import FrozenEstimator
+from sklearn.metrics import accuracy_score, balanced_accuracy_score
+from sklearn.pipeline import Pipeline
+from sklearn.utils import _safe_indexing, get_tags
+from sklearn.utils.metadata_routing import get_routing_for_object
+from sklearn.utils.validation import has_fit_parameter
+from skorch import NeuralNet
+
+from skfairaug._nets import PortableNet, is_fitted_net, train_net
+from skfairaug.benchmark._alone import alone
+from skfairaug.benchmark._results import COLUMNS, MEASURES
+from skfairaug.metrics._hard import bias
+
+
+class Part(NamedTuple):
+    """Rows of one part of a split."""
+
+    X: Any
+    y: np.ndarray
+    groups: pd.Series
+    classes: np.ndarray  # what the caller calls the codes in y
+
+
+class Prepared(NamedTuple):
+    """What the methods of a split share: rows, transformer, and the biased classifier."""
+
+    split: int
+    rows: tuple  # indices of the training, validation and test part
+    preprocessor: Any
+    estimator: Any
+    seconds: float
+
+
+def fits_on_validation(mitigator):
+    """Whether a mitigator debiases a fitted classifier, rather than train itself."""
+    return getattr(last_step(mitigator), "fits_on", "train") == "validation"
+
+
+def last_step(model):
+    """What predicts: of a Pipeline its last step, otherwise the model itself."""
+    return model.steps[-1][1] if isinstance(model, Pipeline) else model
+
+
+def prepare(split, rows, data, estimator, preprocessor):
+    """Fit the transformer and the biased classifier of a split."""
+    with alone(split):
+        train = rows[0]
+        if preprocessor is not None:
+            preprocessor = _seeded(clone(preprocessor), split)
+            preprocessor.fit(_safe_indexing(data.X, train), data.y[train])
+        part = _take(data, train, preprocessor)
+        start = time.perf_counter()
+        if isinstance(estimator, BaseEstimator):
+            if not is_fitted(estimator):
+                estimator = _fit(_seeded(clone(estimator), split), part)
+        elif callable(estimator):
+            estimator = estimator(part.X, part.y, split)
+        seconds = time.perf_counter() - start
+    if is_fitted_net(estimator):
+        estimator = PortableNet(estimator)
+    return Prepared(split, rows, preprocessor, estimator, seconds)
+
+
+def run_job(run, name, mitigator, prepared, data, goal):
+    """Fit one mitigator on one split and judge it: a row of the results."""
+    train, validation, test = (
+        _take(data, rows, prepared.preprocessor) for rows in prepared.rows
+    )
+    row = dict.fromkeys(COLUMNS) | {
+        "run": run,
+        "method": name,
+        "split": prepared.split,
+        **goal,
+        "n_fit": len(train.y) + len(validation.y),
+        "n_test": len(test.y),
+        "estimator_seconds": prepared.seconds,
+        "needs_sensitive_features": _needs_groups(mitigator),
+        "warnings": "",
+        "error": "",
+    }
+    with (
+        alone(prepared.split),
+        warnings.catch_warnings(record=True) as caught,
+    ):
+        warnings.simplefilter("always")
+        try:
+            model, spent = _configured(mitigator, prepared, train, goal)
+            part = validation if fits_on_validation(model) else train
+            row |= _fit_and_judge(model, part, test, goal)
+            row["fit_seconds"] += spent
+        except Exception as error:  # noqa: BLE001  is told in the row; the others go on
+            row["error"] = f"{type(error).__name__}: {error}"
+    told = dict.fromkeys(f"{w.category.__name__}: {w.message}" for w in caught)
+    row["warnings"] = "; ".join(told)
+    return row
+
+
+def _fit_and_judge(model, part, test, goal):
+    start = time.perf_counter()
+    model = _fit(model, part)
+    fitted = time.perf_counter()
+    needed = {}
+    if _needs_groups(model):
+        needed["sensitive_features"] = test.groups
+    with _handing_on(model, "predict"):
+        y_pred = model.predict(test.X, **needed)
+    predicted = time.perf_counter()
+    if isinstance(model, FrozenEstimator) and not isinstance(model.estimator, NeuralNet):
+        y_pred = _as_codes(y_pred, test.classes)
+    gaps = {goal["constraint"]: _gap(test, y_pred, goal["constraint"])}
+    for name in MEASURES:
+        with suppress(ValueError):  # nobody asked for it
+            gaps[name] = _gap(test, y_pred, name)
+    accuracy = balanced_accuracy_score(test.y, y_pred)
+    gap = gaps[goal["constraint"]]
+    return {
+        "balanced_accuracy": accuracy,
+        "accuracy": accuracy_score(test.y, y_pred),
+        **{name: gaps.get(name, np.nan) for name in MEASURES},
+        "bias": gap,
+        "phi": accuracy if abs(gap) < goal["tolerance"] else 0.0,
+        "fit_seconds": fitted - start,
+        "predict_seconds": predicted - fitted,
+    }
+
+
+def _gap(test, y_pred, constraint):
+    return bias(test.y, y_pred, sensitive_features=test.groups, constraint=constraint)
+
+
+def _as_codes(y_pred, classes):
+    """Codes of labels that a classifier learnt from the caller, not from here."""
+    unknown = np.setdiff1d(y_pred, classes)
+    if len(unknown):
+        raise ValueError(f"it predicts {unknown.tolist()}, but y holds {classes.tolist()}.")
+    return np.searchsorted(classes, y_pred)
+
+
+def _configured(mitigator, prepared, train, goal):
+    """A clone with the split's seed, the goal, and the classifier it is to debias.
+
+    Also the seconds that training a classifier of its own took.
+    """
+    model = _seeded(clone(mitigator), prepared.split, goal)
+    if not fits_on_validation(model) or isinstance(model, FrozenEstimator):
+        return model, 0.0
+    start = time.perf_counter()
+    debiaser = last_step(model)
+    own = debiaser.estimator
+    if own is None:
+        biased = prepared.estimator
+        debiaser.estimator = biased.restore() if isinstance(biased, PortableNet) else biased
+    elif not is_fitted(own):
+        debiaser.estimator = _fit(_seeded(clone(own), prepared.split, goal), train)
+    if not is_fitted_net(debiaser.estimator):
+        debiaser.estimator = FrozenEstimator(debiaser.estimator)
+    return model, time.perf_counter() - start
+
+
+def _seeded(model, seed, goal=None):
+    """Set the random states that are None, and parameters named in `goal`, nested too."""
+    changes = {}
+    for name, value in model.get_params(deep=True).items():
+        last = name.rsplit("__", 1)[-1]
+        if last == "random_state" and value is None:
+            changes[name] = seed
+        elif goal and last in goal and value is not None:
+            changes[name] = goal[last]
+    model.set_params(**changes)  # of a FrozenEstimator it returns nothing
+    return model
+
+
+def _fit(model, part):
+    """The model, fitted; a net is a clone, as it wants labels in its criterion's own type."""
+    if isinstance(model, NeuralNet):
+        return train_net(model, part.X, part.y)
+    params = {}
+    if _takes_groups(model):
+        params["sensitive_features"] = part.groups
+    elif _takes_groups(last_step(model)):
+        params[f"{model.steps[-1][0]}__sensitive_features"] = part.groups
+    with _handing_on(model, "fit"):
+        model.fit(part.X, part.y, **params)
+    return model
+
+
+def _handing_on(model, method):
+    """Context where a Pipeline hands groups to its last step, also if nobody routed them."""
+    if isinstance(model, Pipeline) and not _routes_groups(model, method):
+        return config_context(enable_metadata_routing=False)
+    return nullcontext()
+
+
+def _takes_groups(model):
+    if has_fit_parameter(model, "sensitive_features"):
+        return True
+    return _routes_groups(model, "fit")
+
+
+def _routes_groups(model, method):
+    return bool(get_routing_for_object(model).consumes(method, {"sensitive_features"}))
+
+
+def _needs_groups(model):
+    return bool(getattr(last_step(model), "needs_sensitive_features", False))
+
+
+def is_fitted(model):
+    """Whether a classifier that we got was fitted by the caller."""
+    if isinstance(model, NeuralNet):
+        return is_fitted_net(model)
+    if isinstance(model, FrozenEstimator):
+        return True
+    return get_tags(model).requires_fit and hasattr(model, "classes_")
+
+
+def _take(data, rows, preprocessor):
+    """Rows of a part, transformed; floating arrays in the precision that nets want."""
+    X = _safe_indexing(data.X, rows)
+    if preprocessor is not None:
+        X = preprocessor.transform(X)
+    if isinstance(X, np.ndarray) and X.dtype == np.float64:
+        X = X.astype(np.float32)
+    groups = data.groups.iloc[rows].reset_index(drop=True)
+    return Part(X, data.y[rows], groups, data.classes)
