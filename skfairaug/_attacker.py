@@ -3,6 +3,7 @@
 import torch
 
 from skfairaug._attack_point import LayerPoint, RowPoint
+from skfairaug._groups import column_indices
 from skfairaug._nets import Encoder, find_head, find_layer, frozen
 from skfairaug._rows import (
     NamedRows,
@@ -14,7 +15,6 @@ from skfairaug._rows import (
     is_table,
 )
 from skfairaug._task import Batch
-from skfairaug._validation import column_indices
 from skfairaug.steps.attack import NORMS, global_attack, partner_means
 from skfairaug.steps.importance import counterfactual_gap, importance_weights
 from skfairaug.steps.select import reward

@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from skorch import NeuralNetBinaryClassifier
 
 from skfairaug._distributed import agreed_seed
+from skfairaug._groups import Groups, column_indices, encode_groups, groups_from_columns
 from skfairaug._nets import (
     check_net,
     check_output,
@@ -30,17 +31,13 @@ from skfairaug._nets import (
 from skfairaug._rows import is_dataset, is_named, on_device, take
 from skfairaug._task import Goal, Task
 from skfairaug._validation import (
-    Groups,
     as_labels,
     check_cells,
     check_held_out,
     check_same_length,
     check_tolerance,
     check_training_rows,
-    column_indices,
-    encode_groups,
     encode_labels,
-    groups_from_columns,
     named_arrays,
 )
 from skfairaug.exceptions import FairnessNotReachedWarning

@@ -11,6 +11,7 @@ ROOT = Path(__file__).resolve().parents[1] / PACKAGE
 LAYERS = {
     "exceptions": 0,
     "_validation": 0,
+    "_groups": 0,
     "_rows": 0,
     "_accelerator": 0,
     "_nets": 0,

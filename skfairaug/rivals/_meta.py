@@ -20,6 +20,7 @@ from sklearn.utils.validation import check_is_fitted, has_fit_parameter, validat
 from skorch import NeuralNet
 
 from skfairaug._base import Rows, _holds_integers, split_cells
+from skfairaug._groups import Groups, encode_groups
 from skfairaug._nets import (
     input_types,
     is_fitted_net,
@@ -32,11 +33,9 @@ from skfairaug._nets import (
 )
 from skfairaug._rows import on_device
 from skfairaug._validation import (
-    Groups,
     check_cells,
     check_tolerance,
     check_training_rows,
-    encode_groups,
     encode_labels,
 )
 from skfairaug.metrics._constraints import get_constraint

@@ -1,0 +1,212 @@
+"""Which group each row belongs to: sensitive features in any form, numbered."""
+
+from dataclasses import dataclass
+from functools import reduce
+from numbers import Integral
+
+import numpy as np
+import pandas as pd
+
+MAX_NUMBERS = 20  # a numeric sensitive feature with more distinct values is continuous
+
+
+@dataclass(frozen=True, eq=False)
+class Groups:
+    """Which group each row belongs to.
+
+    Attributes
+    ----------
+    codes : ndarray of shape (n_samples,), int64
+        Group of each row, an index into `names`. Group 0 is the unprivileged one and
+        group 1 the privileged one.
+    names : tuple of str
+        One name per group, every one of which occurs in `codes`.
+    """
+
+    codes: np.ndarray
+    names: tuple[str, ...]
+
+
+def encode_groups(sensitive_features, n_samples=None, *, min_groups=2, max_groups=100):
+    """Number the groups that one or several sensitive features form.
+
+    Parameters
+    ----------
+    sensitive_features : array-like of shape (n_samples,) or (n_samples, n_features)
+        Series, DataFrame, array or list. Several columns merge into intersectional
+        groups, of which those that occur are kept.
+    n_samples : int, default=None
+        Number of rows expected; None accepts any.
+    min_groups : int, default=2
+        Fewer groups than this are an error.
+    max_groups : int, default=100
+        More groups than this are an error.
+
+    Returns
+    -------
+    groups : Groups
+        Groups in sorted order of their values (`np.unique`), or in category order for
+        an ordered pandas categorical, whose categories without rows are left out.
+
+    Raises
+    ------
+    ValueError
+        If a value is missing, the length is not `n_samples`, there is one group only,
+        or a feature is continuous.
+
+    Examples
+    --------
+    >>> from skfairaug._groups import encode_groups
+    >>> encode_groups(["male", "female", "male"])
+    Groups(codes=array([1, 0, 1]), names=('female', 'male'))
+    >>> encode_groups([["f", 30], ["m", 30], ["f", 60]]).names
+    ('f, 30', 'f, 60', 'm, 30')
+    """
+    columns = _as_columns(sensitive_features)
+    _check_rows(columns, n_samples)
+    groups = reduce(_merge, [_encode_column(column) for column in columns])
+    if len(groups.names) < min_groups:
+        raise ValueError(
+            f"sensitive_features holds one group, '{groups.names[0]}'; bias is a "
+            "difference between groups, so at least two are needed."
+        )
+    if len(groups.names) > max_groups:
+        raise ValueError(
+            f"sensitive_features forms {len(groups.names)} groups in "
+            f"{len(groups.codes)} rows; at most {max_groups} are accepted. Bin or merge "
+            "values, or pass fewer columns."
+        )
+    return groups
+
+
+def column_indices(columns, n_features, names=None, what="sensitive_columns"):
+    """Positions of named or numbered columns; None for "auto" and None.
+
+    Raises
+    ------
+    ValueError
+        If a column is not there.
+    """
+    if columns is None or (isinstance(columns, str) and columns == "auto"):
+        return None
+    columns = [columns] if isinstance(columns, (str, Integral)) else list(columns)
+    known = list(range(n_features)) if names is None else list(names)
+    indices = []
+    for column in columns:
+        if isinstance(column, str) and column in known:
+            indices.append(known.index(column))
+        elif isinstance(column, Integral) and -n_features <= column < n_features:
+            indices.append(int(column) % n_features)
+        else:
+            raise ValueError(
+                f"{what}: {column!r} is not a column of X, which has "
+                f"{known if names is not None else f'{n_features} columns without names'}."
+            )
+    return indices
+
+
+def groups_from_columns(X, columns):
+    """Sensitive features read from columns of X.
+
+    Raises
+    ------
+    ValueError
+        If no columns are named.
+    """
+    if columns is None:
+        raise ValueError(
+            "fit needs to know the groups: pass sensitive_features (one value per row), "
+            "or name the columns of X that say them with sensitive_columns=[...]."
+        )
+    return X[:, columns]
+
+
+def _as_columns(sensitive_features):
+    """One pandas Series per sensitive feature."""
+    given = sensitive_features
+    if given is None:
+        raise ValueError(
+            "sensitive_features is None; expected a 1-D or 2-D array-like with one row "
+            "per sample."
+        )
+    if isinstance(given, pd.DataFrame):
+        columns = [given.iloc[:, i] for i in range(given.shape[1])]
+    elif isinstance(given, (pd.Series, pd.Index, pd.api.extensions.ExtensionArray)):
+        columns = [pd.Series(given)]
+    else:
+        # Lists go through object: NumPy alone would turn ["a", nan] into strings.
+        array = np.asarray(given, dtype=object if isinstance(given, (list, tuple)) else None)
+        if array.ndim not in (1, 2):
+            raise ValueError(
+                "sensitive_features must be 1-D or 2-D with one row per sample; got "
+                f"shape {array.shape}."
+            )
+        array = array[:, None] if array.ndim == 1 else array
+        columns = [pd.Series(column).infer_objects() for column in array.T]
+    if not columns:
+        raise ValueError("sensitive_features has no column; at least one is needed.")
+    return columns
+
+
+def _check_rows(columns, n_samples):
+    n_rows = len(columns[0])
+    if n_samples is not None and n_rows != n_samples:
+        raise ValueError(
+            f"sensitive_features has {n_rows} rows but {n_samples} were expected, one "
+            "per sample."
+        )
+    if n_rows == 0:
+        raise ValueError("sensitive_features is empty; one row per sample is expected.")
+    missing = sum(int(column.isna().sum()) for column in columns)
+    if missing:
+        raise ValueError(
+            f"sensitive_features has {missing} missing value(s) (NaN or None). Drop those "
+            "rows, or make 'unknown' a group of its own."
+        )
+
+
+def _encode_column(column):
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        if column.dtype.ordered:
+            column = column.cat.remove_unused_categories()
+            names = tuple(str(name) for name in column.cat.categories)
+            return Groups(column.cat.codes.to_numpy().astype(np.int64), names)
+        column = column.astype(column.cat.categories.dtype)
+    try:
+        codes, values = pd.factorize(column, sort=True)
+    except TypeError as error:  # lists of unequal lengths become objects
+        raise ValueError(
+            "sensitive_features must hold numbers or strings, rows of equal length; got "
+            f"{type(column.iloc[0]).__name__}."
+        ) from error
+    _check_discrete(column, values)
+    return Groups(codes.astype(np.int64), tuple(str(value) for value in values))
+
+
+def _check_discrete(column, values):
+    """Refuse numbers that are measurements rather than codes of groups."""
+    if not pd.api.types.is_numeric_dtype(column.dtype):
+        return
+    numbers = np.asarray(values, dtype=np.float64)
+    mostly_distinct = len(numbers) > max(2, len(column) // 2)
+    if len(numbers) > MAX_NUMBERS or (mostly_distinct and np.any(numbers % 1 != 0)):
+        raise ValueError(
+            f"sensitive_features looks continuous: {len(numbers)} distinct numbers in "
+            f"{len(column)} rows, from {numbers.min():g} to {numbers.max():g}, where a few "
+            "groups are expected. Bin it, for example with pandas.cut, or pass group "
+            "names as strings."
+        )
+
+
+def _merge(left, right):
+    """Intersections of two groupings that occur, in lexicographic order."""
+    pairs, codes = np.unique(left.codes * len(right.names) + right.codes, return_inverse=True)
+    names = (divmod(int(pair), len(right.names)) for pair in pairs)
+    names = tuple(f"{left.names[i]}, {right.names[j]}" for i, j in names)
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(
+            f"two groups of sensitive_features would be called '{twice}', as values hold "
+            "commas: rename them."
+        )
+    return Groups(codes.astype(np.int64), names)
