@@ -118,6 +118,17 @@ def test_command_says_that_a_run_is_reduced(digits, tmp_path, monkeypatch, capsy
     assert (tmp_path / "cifar10s-50-0.05-scale0.002.png").exists()
 
 
+@pytest.mark.parametrize(("table", "n_seeds"), [("1", 3), ("digits", 10)])
+def test_seeds_by_default(table, n_seeds, monkeypatch, tmp_path):
+    asked = []
+    monkeypatch.setattr(
+        "skfairaug.__main__.run_image_setting",
+        lambda setting, seeds, **arguments: asked.append(seeds),
+    )
+    assert main(["tables", "--table", table, "--out", str(tmp_path)]) == 0
+    assert asked[0] == list(range(n_seeds))
+
+
 @pytest.mark.parametrize("scale", ["0", "1.5", "half"])
 def test_bad_scales(scale, capsys):
     with pytest.raises(SystemExit):
