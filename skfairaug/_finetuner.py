@@ -69,9 +69,10 @@ class FairAugmentFineTuner(BaseIntraProcessor):
     margin : float, default=1.0
         Share of the tolerance, in [0, 1], by which teacher and bias term aim inside it;
         1 aims at no bias.
-    train_mode : bool, default=False
-        Whether dropout and BatchNorm behave as in training while fine-tuning; False
-        drops nothing and keeps the statistics of BatchNorm.
+    train_mode : bool, default=None
+        Whether the network behaves as in training while fine-tuning; False drops nothing,
+        keeps the statistics of BatchNorm, and neither crops nor flips. None takes True for
+        images (rows of several dimensions) and False for others.
     max_epochs : int, default=10
         Epochs of fine-tuning; after each, the network is a candidate.
     steps_per_epoch : int, default=30
@@ -195,7 +196,7 @@ class FairAugmentFineTuner(BaseIntraProcessor):
         "reactivator": [MaskReactivator, StrOptions({PASS}), None],
         "joint": ["boolean"],
         "distillation": [Interval(Real, 0, 1, closed="both"), None],
-        "train_mode": ["boolean"],
+        "train_mode": ["boolean", None],
         "penalty": [Interval(Real, 0, None, closed="left"), None],
         "balance": [StrOptions({"labels", "cells"}), None],
         "margin": [Interval(Real, 0, 1, closed="both")],
@@ -222,7 +223,7 @@ class FairAugmentFineTuner(BaseIntraProcessor):
         penalty=None,
         balance=None,
         margin=1.0,
-        train_mode=False,
+        train_mode=None,
         max_epochs=10,
         steps_per_epoch=30,
         lr=None,
@@ -360,10 +361,9 @@ class FairAugmentFineTuner(BaseIntraProcessor):
                     task,
                     lambda epoch: batches(self.steps_per_epoch, self.batch_size),
                     task.loss,
-                    lr=self.lr or (1e-3 if (task.X.ndim or 0) > 2 else 3e-3),
                     max_epochs=self.max_epochs,
                     steps_per_epoch=self.steps_per_epoch,
-                    train_mode=self.train_mode,
+                    **task.recipe(self.lr, self.train_mode),
                 )
         if masks is not None:
             self.mask_ = to_numpy(masks)

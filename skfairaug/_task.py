@@ -149,6 +149,14 @@ class Task:
         )
         return (scales[self.groups] * log_proba + offsets[self.groups]).softmax(1)
 
+    def recipe(self, lr, train_mode):
+        """Learning rate and mode of fine-tuning, chosen by the kind of rows where None."""
+        images = (self.X.ndim or 0) > 2
+        return {
+            "lr": lr or (1e-3 if images else 3e-3),
+            "train_mode": images if train_mode is None else train_mode,
+        }
+
     def loss(self, log_proba, batch):
         """Fine-tune loss of a batch: labels, fair teacher and bias term.
 

@@ -185,13 +185,31 @@ def test_the_whole_method_on_images(images, joint):
         augmenter=AdversarialAugmenter(norm=("linf", "l2"), counterfactual=swap),
         reactivator=MaskReactivator(max_epochs=2, steps_per_epoch=3, batch_size=24),
         joint=joint,
-        train_mode=True,
     )
     fitted(fair, X, y, group)
     assert set(fair.mask_) == {"body.0.weight", "body.3.weight", "body.6.weight", "head.weight"}
     assert fair.attack_probabilities_.sum() == pytest.approx(1)
     for name, value in net.module_.state_dict().items():
         assert torch.equal(value, before[name])
+
+
+@pytest.mark.parametrize("cls", [FairAugmentFineTuner, PlainFineTuning])
+@pytest.mark.parametrize(("rows", "mode"), [("images", True), ("texts", False)])
+@pytest.mark.parametrize("asked", [None, True, False])
+def test_images_are_fine_tuned_in_training_mode(cls, rows, mode, asked, request, monkeypatch):
+    net, X, y, group = request.getfixturevalue(rows)
+    modes = []
+
+    def step(net, *args, **kwargs):
+        result = train_step_single(net, *args, **kwargs)
+        modes.append(net.module_.training)
+        return result
+
+    train_step_single = type(net).train_step_single
+    monkeypatch.setattr(type(net), "train_step_single", step)
+    fitted(cls(net, train_mode=asked, random_state=0, **BRIEF), X, y, group)
+    assert len(modes) == 6
+    assert set(modes) == {mode if asked is None else asked}
 
 
 def test_several_groups_of_images(images):

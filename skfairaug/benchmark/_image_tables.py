@@ -171,9 +171,7 @@ def tuned_methods(scale):
         "Proposed": proposed("proposed", scale, counterfactual=to_gray),
         "Proposed joint": proposed("joint", scale, counterfactual=to_gray),
         OURS: ours(scale),
-        "PlainFineTuning": PlainFineTuning(
-            None, lr=3e-4, validation_fraction=0.0, **scale.tuning
-        ),
+        "PlainFineTuning": PlainFineTuning(None, validation_fraction=0.0, **scale.tuning),
     }
 
 

@@ -34,13 +34,14 @@ class PlainFineTuning(BaseIntraProcessor):
         Epochs of fine-tuning; after each, the network is a candidate.
     steps_per_epoch : int, default=30
         Batches in an epoch, whatever the number of rows.
-    lr : float, default=0.003
-        Peak of the one-cycle learning rate of Adam.
+    lr : float, default=None
+        Peak of the one-cycle learning rate of Adam. None takes 0.001 for images (rows of
+        several dimensions) and 0.003 for others.
     batch_size : int, default=512
         Rows of a batch, in equal parts from every (label, group) cell.
-    train_mode : bool, default=False
-        Whether dropout and BatchNorm behave as in training while fine-tuning. Networks
-        are always judged in evaluation mode.
+    train_mode : bool, default=None
+        Whether the network behaves as in training while fine-tuning; it is always judged
+        in evaluation mode. None takes True for images and False for others.
     sensitive_columns : "auto", list of str or list of int, default="auto"
         Columns of X that say the group, from which `fit` reads the groups where it gets
         no `sensitive_features`. "auto" names none.
@@ -130,9 +131,9 @@ class PlainFineTuning(BaseIntraProcessor):
         **BaseIntraProcessor._parameter_constraints,
         "max_epochs": [Interval(Integral, 0, None, closed="left")],
         "steps_per_epoch": [Interval(Integral, 1, None, closed="left")],
-        "lr": [Interval(Real, 0, None, closed="neither")],
+        "lr": [Interval(Real, 0, None, closed="neither"), None],
         "batch_size": [Interval(Integral, 2, None, closed="left")],
-        "train_mode": ["boolean"],
+        "train_mode": ["boolean", None],
         "validation_fraction": [Interval(Real, 0, 1, closed="left")],
     }
 
@@ -145,9 +146,9 @@ class PlainFineTuning(BaseIntraProcessor):
         caution=1.0,
         max_epochs=10,
         steps_per_epoch=30,
-        lr=3e-3,
+        lr=None,
         batch_size=512,
-        train_mode=False,
+        train_mode=None,
         sensitive_columns="auto",
         validation_fraction=0.4,
         debias_fraction=0.25,
@@ -178,8 +179,7 @@ class PlainFineTuning(BaseIntraProcessor):
                 task,
                 lambda epoch: task.batches(self.steps_per_epoch, self.batch_size),
                 loss,
-                lr=self.lr,
                 max_epochs=self.max_epochs,
                 steps_per_epoch=self.steps_per_epoch,
-                train_mode=self.train_mode,
+                **task.recipe(self.lr, self.train_mode),
             )
