@@ -95,9 +95,9 @@ class Bench:
         )
 
 
-def bare_steps(bench, module, optimizer, n_steps, batch_size, train=True):
+def bare_steps(bench, module, optimizer, n_steps, batch_size):
     """A bare loop: gather, forward, backward, step."""
-    module.train(train)
+    module.train()
     for _ in range(n_steps):
         rows = bench.rows(batch_size)
         X = bench.X_device[rows]
@@ -148,7 +148,7 @@ def fine_tuning(bench, net):
 
     def bare():
         for _ in range(2):
-            bare_steps(bench, module, optimizer, args.steps, tuner.batch_size, train=False)
+            bare_steps(bench, module, optimizer, args.steps, tuner.batch_size)
             bare_evaluation(bench, module, 500)
         bare_evaluation(bench, module, 500)
 
@@ -226,7 +226,7 @@ def joint_training(bench, net):
 
     times = bench.medians(
         ours=lambda: tuner.fit(X, y, sensitive_features=group),
-        steps=lambda: bare_steps(bench, module, optimizer, args.steps, size, train=False),
+        steps=lambda: bare_steps(bench, module, optimizer, args.steps, size),
         attacks=attacks,
         # Twice the network is judged, once its representations are taken.
         evaluations=lambda: [bare_evaluation(bench, module, n_rows) for _ in range(3)],
