@@ -89,6 +89,11 @@ def build_parser():
     images.add_argument(
         "--scale", type=parse_scale, default=1.0, help="share of the images: 0.05 for a CPU"
     )
+    images.add_argument(
+        "--steps",
+        type=parse_steps,
+        help="batches in an epoch of fine-tuning; default: as many as --scale takes",
+    )
     images.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     images.add_argument("--bfloat16", action="store_true", help="compute in it on a CPU too")
     images.add_argument(
@@ -110,6 +115,13 @@ def parse_seeds(text):
             f"expected a count such as 10 or a list such as 31,32; got {text!r}"
         )
     return seeds
+
+
+def parse_steps(text):
+    """A number of batches, at least one."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number above 0; got {text!r}")
+    return int(text)
 
 
 def parse_scale(text):
@@ -200,6 +212,7 @@ def run_tables(args, console):
         run_one = partial(
             run_image_setting,
             scale=args.scale,
+            steps=args.steps,
             device=args.device,
             mixed_precision=True if args.bfloat16 else "auto",
             skin_tones=args.skin_tones and read_skin_tones(args.skin_tones),
@@ -208,7 +221,7 @@ def run_tables(args, console):
         console.rule(setting.title)
         note, name = None, slug(setting, args.tolerance)
         if args.table in IMAGE_TABLES:
-            scale = scale_of(setting, args.scale)
+            scale = scale_of(setting, args.scale, args.steps)
             note, name = scale.describe(), image_slug(setting, args.tolerance, scale)
             console.print(note or "Full scale")
         results = run_one(setting, seeds, **arguments)

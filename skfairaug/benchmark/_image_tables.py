@@ -62,9 +62,12 @@ class Scale:
     fraction : float
         Share of the training images. The other sizes follow from it, less steeply, so
         that a small run still learns and can still be judged.
+    steps : int, default=None
+        Batches in an epoch of fine-tuning; None takes what follows from the share.
     """
 
     fraction: float = 1.0
+    steps: int | None = None
 
     @property
     def full(self):
@@ -95,7 +98,7 @@ class Scale:
         """How the networks are fine-tuned."""
         return {
             "max_epochs": 10,
-            "steps_per_epoch": self.at(30, 0.5),
+            "steps_per_epoch": self.steps or self.at(30, 0.5),
             "batch_size": self.batch_size,
         }
 
@@ -106,12 +109,13 @@ class Scale:
         return {"module": ResNet18, "module__width": self.width, "lr": lr}
 
     def describe(self):
-        """What of the paper's run is reduced, in words; None if nothing is."""
+        """How the run differs from the published one, in words; None if it does not."""
         if self.full:
-            return None
+            return self.steps and f"Fine-tuning of {self.steps} batches an epoch instead of 30"
         return (
             f"REDUCED to {self.fraction:g} of the training images, a ResNet18 of width "
             f"{self.width} in place of 64, {self.training['max_epochs']} passes in place of "
+            f"30, fine-tuning of {self.tuning['steps_per_epoch']} batches an epoch in place of "
             "30, and shorter searches: compare rows with each other, not with the paper"
         )
 
@@ -146,7 +150,7 @@ def proposed(variant, scale, *, counterfactual=None):
     """The method as the paper prints it, on images."""
     tuner = FairAugmentFineTuner.paper(None, variant, **scale.tuning)
     tuner.augmenter.set_params(n_steps=scale.at(7, 0.25), counterfactual=counterfactual)
-    mask = {"steps_per_epoch": scale.at(30, 0.5), "batch_size": scale.batch_size}
+    mask = {name: scale.tuning[name] for name in ("steps_per_epoch", "batch_size")}
     return tuner.set_params(reactivator=MaskReactivator(reinit_scale=1.0, **mask))
 
 
@@ -267,6 +271,7 @@ def run_image_setting(
     seeds,
     *,
     scale=1.0,
+    steps=None,
     tolerance=0.05,
     data_home=None,
     skin_tones=None,
@@ -287,6 +292,8 @@ def run_image_setting(
         Seeds of the data's construction, of networks and methods.
     scale : float, default=1.0
         Share of the training images, see :class:`Scale`.
+    steps : int, default=None
+        Batches in an epoch of fine-tuning; None takes what follows from the share.
     tolerance : float, default=0.05
         Bias allowed.
     data_home : str or path, default=None
@@ -311,7 +318,7 @@ def run_image_setting(
     results : DataFrame or None
         As :func:`compare` gives them; None where the setting has none of the rows.
     """
-    scale, parts = scale_of(setting, scale), []
+    scale, parts = scale_of(setting, scale, steps), []
     train = Memory(cache_dir, verbose=0).cache(train_image_net)
     source = source_of(setting, scale, data_home, skin_tones)
     for seed in seeds:
@@ -356,9 +363,11 @@ class Source:
     names: tuple | None = None  # of the methods that this setting has; None means all
 
 
-def scale_of(setting, fraction):
+def scale_of(setting, fraction, steps=None):
     """The size of a setting's run."""
-    return DigitScale() if setting.data.startswith("digits") else Scale(fraction)
+    if setting.data.startswith("digits"):
+        return DigitScale(steps=steps)
+    return Scale(fraction, steps)
 
 
 def source_of(setting, scale, data_home, skin_tones):
@@ -408,4 +417,8 @@ def chosen(source, net, n_train, rows):
 def image_slug(setting, tolerance, scale):
     """Name of a setting's files."""
     parts = [setting.data.lower(), f"{tolerance:g}"]
-    return "-".join(parts if scale.full else [*parts, f"scale{scale.fraction:g}"])
+    if scale.fraction < 1:
+        parts.append(f"scale{scale.fraction:g}")
+    if scale.steps:
+        parts.append(f"steps{scale.steps}")
+    return "-".join(parts)

@@ -2,6 +2,7 @@
 
 from functools import partial
 from pathlib import Path
+from textwrap import fill
 
 import numpy as np
 import pandas as pd
@@ -376,7 +377,8 @@ def write(setting, results, folder, name=None, note=None):
     display = ParetoDisplay.from_results(results, ax=figure.subplots(), annotate="legend")
     right = 5 * tolerance
     beyond = rows.index[rows["abs bias"] > right].tolist()
-    display.ax_.set_title(title + (f"; further right: {', '.join(beyond)}" if beyond else ""))
+    title += f"; further right: {', '.join(beyond)}" if beyond else ""
+    display.ax_.set_title(fill(title, 80))
     display.ax_.set_xlim(right=right)
     shown = rows.drop(index=beyond)
     if len(shown):

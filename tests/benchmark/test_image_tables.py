@@ -11,7 +11,9 @@ from skfairaug.benchmark._image_tables import (
     cifar_methods,
     image_net,
     image_slug,
+    proposed,
     run_image_setting,
+    scale_of,
     source_of,
 )
 from skfairaug.benchmark._paper import (
@@ -19,6 +21,7 @@ from skfairaug.benchmark._paper import (
     CIFAR_50,
     CIFAR_90,
     CIFAR_95,
+    DIGITS_95,
     IMAGE_TABLES,
     PUBLISHED,
     TABLES,
@@ -65,6 +68,13 @@ def test_full_scale_is_the_published_size():
     assert reduced.batch_size % 20 == 0
     assert image_slug(CIFAR_95, 0.05, full) == "cifar10s-95-0.05"
     assert image_slug(CIFAR_95, 0.05, reduced) == "cifar10s-95-0.05-scale0.05"
+    assert "of 50 batches" in scale_of(DIGITS_95, 0.05, 50).describe()
+    longer = scale_of(CIFAR_95, 0.05, 30)
+    assert "fine-tuning of 30 batches an epoch" in longer.describe()
+    assert longer.tuning == reduced.tuning | {"steps_per_epoch": 30}
+    assert longer.training == reduced.training
+    assert proposed("proposed", longer).reactivator.steps_per_epoch == 30
+    assert image_slug(CIFAR_95, 0.05, longer) == "cifar10s-95-0.05-scale0.05-steps30"
 
 
 def test_parts_keep_their_places():
@@ -134,3 +144,10 @@ def test_bad_scales(scale, capsys):
     with pytest.raises(SystemExit):
         main(["tables", "--table", "1", "--scale", scale])
     assert "expected a number in (0, 1]" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("steps", ["0", "-3", "many"])
+def test_bad_steps(steps, capsys):
+    with pytest.raises(SystemExit):
+        main(["tables", "--table", "1", f"--steps={steps}"])
+    assert "expected a whole number above 0" in capsys.readouterr().err
