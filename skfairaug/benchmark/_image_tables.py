@@ -111,15 +111,14 @@ class Scale:
     def describe(self):
         """How the run differs from the published one, in words; None if it does not."""
         if self.full:
-            return self.steps and f"Fine-tuning of {self.steps} batches an epoch instead of 30"
+            return self.steps and f"{self.steps} batches of fine-tuning an epoch in place of 30"
         steps = self.tuning["steps_per_epoch"]
-        shorter = (
-            "" if steps == 30 else f"fine-tuning of {steps} batches an epoch instead of 30, "
-        )
+        shorter = "" if steps == 30 else f"{steps} batches of fine-tuning an epoch, "
         return (
             f"REDUCED to {self.fraction:g} of the training images, a ResNet18 of width "
             f"{self.width} in place of 64, {self.training['max_epochs']} passes in place of "
-            f"30, {shorter}and shorter searches: compare rows with each other, not with the paper"
+            f"30, {shorter}and shorter searches: compare rows with each other, not with "
+            "the paper"
         )
 
 

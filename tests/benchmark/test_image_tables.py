@@ -68,7 +68,7 @@ def test_full_scale_is_the_published_size():
     assert reduced.batch_size % 20 == 0
     assert image_slug(CIFAR_95, 0.05, full) == "cifar10s-95-0.05"
     assert image_slug(CIFAR_95, 0.05, reduced) == "cifar10s-95-0.05-scale0.05"
-    assert "of 50 batches" in scale_of(DIGITS_95, 0.05, 50).describe()
+    assert "50 batches" in scale_of(DIGITS_95, 0.05, 50).describe()
     longer = scale_of(CIFAR_95, 0.05, 30)
     assert "batches" not in longer.describe()
     assert longer.tuning == reduced.tuning | {"steps_per_epoch": 30}
