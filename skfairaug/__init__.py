@@ -3,8 +3,9 @@
 from skfairaug._augmenter import AdversarialAugmenter
 from skfairaug._finetuner import FairAugmentFineTuner
 from skfairaug._reactivator import MaskReactivator
+from skfairaug._rule import FairRule
 from skfairaug.auditing._audit import audit
 
 __version__ = "0.1.0.dev0"
 
-__all__ = ["AdversarialAugmenter", "FairAugmentFineTuner", "MaskReactivator", "audit"]
+__all__ = ["AdversarialAugmenter", "FairAugmentFineTuner", "FairRule", "MaskReactivator", "audit"]

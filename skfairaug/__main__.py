@@ -20,6 +20,9 @@ from skfairaug.benchmark._protocol import FETCHERS, run_seeds, summary
 from skfairaug.benchmark._tables import run_setting, slug, write
 from skfairaug.metrics._constraints import CONSTRAINTS
 
+#: What --drop-sensitive does.
+DROP = "leave the columns that say the group out of X"
+
 #: Columns of the paper's tables that fit on a screen.
 SHOWN = ["paper BA", "BA", "abs bias", "inside", "Phi", "seconds", "needs A"]
 
@@ -64,6 +67,7 @@ def build_parser():
         choices=["train", "choose"],
         help="fine-tune on training rows too; 'choose': they also choose the threshold",
     )
+    table.add_argument("--drop-sensitive", action="store_true", help=DROP)
     table.add_argument("--cache-dir", help="keep trained networks here")
     table.add_argument("--n-jobs", type=int, default=1)
     table.add_argument("--csv", help="write a row per seed")
@@ -80,6 +84,7 @@ def build_parser():
         "--seeds", type=parse_seeds, metavar="N|A,B", help="default: 10; 3 for tables 1 to 3"
     )
     tables.add_argument("--tolerance", type=float, default=0.05)
+    tables.add_argument("--drop-sensitive", action="store_true", help=DROP)
     tables.add_argument("--methods", help="rows to run, by name, separated by semicolons")
     tables.add_argument("--data-home", help="folder that holds the official files")
     tables.add_argument("--out", default="tables", help="folder of results; resumes")
@@ -145,6 +150,7 @@ def run(args, console):
         "data_home": args.data_home,
         "validation_rows": args.validation_rows,
         "training_rows": args.training_rows,
+        "drop_sensitive": args.drop_sensitive,
         "cache_dir": args.cache_dir,
     }
     if args.caution is not None:
@@ -207,7 +213,7 @@ def run_tables(args, console):
         "folder": args.out,
         "cache_dir": args.cache_dir or Path(args.out) / "networks",
     }
-    run_one = run_setting
+    run_one = partial(run_setting, drop_sensitive=args.drop_sensitive)
     if args.table in IMAGE_TABLES:
         run_one = partial(
             run_image_setting,
@@ -219,7 +225,9 @@ def run_tables(args, console):
         )
     for setting in (one for name in names for one in (IMAGE_TABLES | TABLES)[name]):
         console.rule(setting.title)
-        note, name = None, slug(setting, args.tolerance)
+        note, name = None, slug(setting, args.tolerance, args.drop_sensitive)
+        if args.drop_sensitive:
+            note = "The columns that say the group are not in X."
         if args.table in IMAGE_TABLES:
             scale = scale_of(setting, args.scale, args.steps)
             note, name = scale.describe(), image_slug(setting, args.tolerance, scale)
@@ -227,7 +235,8 @@ def run_tables(args, console):
         results = run_one(setting, seeds, **arguments)
         if results is None:
             continue  # it has none of the rows that were asked for
-        table = write(setting, results, args.out, name, note)
+        comparable = note is None
+        table = write(setting, results, args.out, name, note, comparable)
         console.print(frame_table(setting.title, table[SHOWN].reset_index()))
     console.print(f"All columns, as CSV and Markdown, and the figures are in {args.out}")
 

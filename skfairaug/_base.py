@@ -58,8 +58,8 @@ class Rows(NamedTuple):
 
     @property
     def cells(self):
-        """(label, group) cell of every row."""
-        return self.y * len(self.groups.names) + self.groups.codes
+        """(label, group) cell of every row, rows of unknown groups apart."""
+        return self.y * (len(self.groups.names) + 1) + self.groups.codes + 1
 
 
 class NetHolder(BaseEstimator):

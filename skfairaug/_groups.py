@@ -17,8 +17,8 @@ class Groups:
     Attributes
     ----------
     codes : ndarray of shape (n_samples,), int64
-        Group of each row, an index into `names`. Group 0 is the unprivileged one and
-        group 1 the privileged one.
+        Group of each row, an index into `names`; -1 where it is not known. Group 0 is the
+        unprivileged one and group 1 the privileged one.
     names : tuple of str
         One name per group, every one of which occurs in `codes`.
     """
@@ -27,7 +27,9 @@ class Groups:
     names: tuple[str, ...]
 
 
-def encode_groups(sensitive_features, n_samples=None, *, min_groups=2, max_groups=100):
+def encode_groups(
+    sensitive_features, n_samples=None, *, min_groups=2, max_groups=100, missing="error"
+):
     """Number the groups that one or several sensitive features form.
 
     Parameters
@@ -41,6 +43,9 @@ def encode_groups(sensitive_features, n_samples=None, *, min_groups=2, max_group
         Fewer groups than this are an error.
     max_groups : int, default=100
         More groups than this are an error.
+    missing : {"error", "infer"}, default="error"
+        What a missing value is: an error, or a row whose group is not known and may be
+        inferred.
 
     Returns
     -------
@@ -51,8 +56,8 @@ def encode_groups(sensitive_features, n_samples=None, *, min_groups=2, max_group
     Raises
     ------
     ValueError
-        If a value is missing, the length is not `n_samples`, there is one group only,
-        or a feature is continuous.
+        If a value is missing (with "infer": of all rows), the length is not `n_samples`,
+        there is one group only, or a feature is continuous.
 
     Examples
     --------
@@ -64,7 +69,9 @@ def encode_groups(sensitive_features, n_samples=None, *, min_groups=2, max_group
     """
     columns = _as_columns(sensitive_features)
     _check_rows(columns, n_samples)
-    groups = reduce(_merge, [_encode_column(column) for column in columns])
+    known = ~np.any([column.isna() for column in columns], axis=0)
+    _check_missing(columns, known, missing)
+    groups = reduce(_merge, [_encode_column(_where(column, known)) for column in columns])
     if len(groups.names) < min_groups:
         raise ValueError(
             f"sensitive_features holds one group, '{groups.names[0]}'; bias is a "
@@ -76,7 +83,9 @@ def encode_groups(sensitive_features, n_samples=None, *, min_groups=2, max_group
             f"{len(groups.codes)} rows; at most {max_groups} are accepted. Bin or merge "
             "values, or pass fewer columns."
         )
-    return groups
+    codes = np.full(len(known), -1, dtype=np.int64)
+    codes[known] = groups.codes
+    return Groups(codes, groups.names)
 
 
 def column_indices(columns, n_features, names=None, what="sensitive_columns"):
@@ -157,12 +166,28 @@ def _check_rows(columns, n_samples):
         )
     if n_rows == 0:
         raise ValueError("sensitive_features is empty; one row per sample is expected.")
-    missing = sum(int(column.isna().sum()) for column in columns)
-    if missing:
-        raise ValueError(
-            f"sensitive_features has {missing} missing value(s) (NaN or None). Drop those "
-            "rows, or make 'unknown' a group of its own."
-        )
+
+
+def _check_missing(columns, known, missing):
+    if known.all() or (missing == "infer" and known.any()):
+        return
+    number = sum(int(column.isna().sum()) for column in columns)
+    remedy = "Drop those rows, or make 'unknown' a group of its own."
+    if missing == "infer":
+        remedy = "The groups can only be inferred from rows that have one."
+    raise ValueError(
+        f"sensitive_features has {number} missing value(s) (NaN or None). {remedy}"
+    )
+
+
+def _where(column, known):
+    """The known part of a column; whole numbers that a NaN made floats are whole again."""
+    if known.all():
+        return column
+    column = column[known].infer_objects()
+    if column.dtype.kind == "f" and (column % 1 == 0).all():
+        column = column.astype(np.int64)
+    return column
 
 
 def _encode_column(column):

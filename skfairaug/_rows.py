@@ -7,6 +7,7 @@ does not is fetched through the net's own iterator, with its workers.
 from collections.abc import Mapping
 
 import numpy as np
+import pandas as pd
 import torch
 from scipy.sparse import issparse
 from skorch.utils import to_device as move
@@ -132,9 +133,11 @@ def off_device(X):
 
 
 def take(X, rows):
-    """Rows on the host at integer positions: of an array, a mapping or a data set."""
+    """Rows on the host at integer positions: of an array, frame, mapping or data set."""
     if is_dataset(X):
         return Subset(X, np.asarray(rows).tolist())
+    if isinstance(X, pd.DataFrame):
+        return X.iloc[rows]
     if isinstance(X, Mapping):
         return {name: part[rows] for name, part in X.items()}
     return X[rows]

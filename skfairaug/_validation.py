@@ -4,6 +4,7 @@ from numbers import Real
 
 import numpy as np
 import pandas as pd
+from sklearn.base import is_classifier
 from sklearn.utils import column_or_1d
 from sklearn.utils.multiclass import type_of_target
 
@@ -273,6 +274,48 @@ def check_held_out(held_out, n_samples):
             "network was not trained on."
         )
     return held_out
+
+
+def check_group_rows(group_codes, group_names):
+    """Check that every group has two rows, one of which can be left out.
+
+    Raises
+    ------
+    ValueError
+        Naming the first group that has fewer.
+    """
+    sizes = np.bincount(group_codes, minlength=len(group_names))
+    for group in np.flatnonzero(sizes < 2):
+        rows = "one row" if sizes[group] else "no row"
+        raise ValueError(
+            f"sensitive_features has {rows} in group '{group_names[group]}'; every group "
+            "needs at least two, as what is said of one row is learned from the others. "
+            "Merge groups, or give more data."
+        )
+
+
+def check_group_estimator(group_estimator):
+    """Check that the classifier of the groups, if given, can be fitted and gives probabilities.
+
+    Raises
+    ------
+    TypeError
+        If it is a class, is no classifier or lacks `predict_proba`.
+    """
+    if group_estimator is None:
+        return
+    if isinstance(group_estimator, type):
+        raise TypeError(
+            f"group_estimator must be an instance, not the class {group_estimator.__name__}."
+        )
+    wanted = ("fit", "predict_proba", "get_params")
+    missing = [name for name in wanted if not hasattr(group_estimator, name)]
+    if missing or not is_classifier(group_estimator):
+        lacks = f" has no {' and no '.join(missing)}" if missing else " is no classifier"
+        raise TypeError(
+            "group_estimator must be a scikit-learn classifier with predict_proba, or None; "
+            f"{type(group_estimator).__name__}{lacks}."
+        )
 
 
 def check_training_rows(cells, kept, spent):

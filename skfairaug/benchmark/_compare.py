@@ -21,6 +21,7 @@ from skfairaug.benchmark._jobs import (
     run_job,
 )
 from skfairaug.benchmark._results import append_result, read_results, results_frame
+from skfairaug.benchmark._sensitive import without_sensitive
 from skfairaug.benchmark._splits import make_splits
 from skfairaug.metrics._constraints import get_constraint
 
@@ -35,6 +36,7 @@ def compare(
     preprocessor=None,
     constraint="statistical_parity",
     tolerance=0.05,
+    drop_sensitive=False,
     cv=10,
     n_jobs=None,
     path=None,
@@ -74,6 +76,10 @@ def compare(
         Bias measure, see `skfairaug.metrics.CONSTRAINTS`.
     tolerance : float, default=0.05
         Bias allowed, in (0, 1].
+    drop_sensitive : bool, default=False
+        Whether the columns that say the group leave X first: those named as
+        `sensitive_features` are, their one-hot columns, and those with one value per group.
+        Methods that need the group to predict are still given it beside X.
     cv : int, list of int, splitter or dict, default=10
         Number or list of seeds of random splits (60% training, 20% validation, 20%
         test), or a scikit-learn splitter, a quarter of whose training rows validate, or
@@ -130,6 +136,8 @@ def compare(
     check_tolerance(tolerance)
     codes, classes = encode_labels(y)
     groups = encode_groups(sensitive_features, len(codes))
+    if drop_sensitive:
+        X = without_sensitive(X, sensitive_features)
     names = pd.Categorical.from_codes(groups.codes, groups.names, ordered=True)
     data = Part(X, codes, pd.Series(names), classes)
     _check_mitigators(mitigators, estimator)

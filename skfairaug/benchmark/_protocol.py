@@ -17,6 +17,7 @@ from skorch.helper import predefined_split
 from skfairaug._finetuner import FairAugmentFineTuner
 from skfairaug._groups import encode_groups
 from skfairaug._nets import isolated_random_state
+from skfairaug.benchmark._sensitive import without_sensitive
 from skfairaug.datasets._adult import fetch_adult
 from skfairaug.datasets._bank import fetch_bank
 from skfairaug.datasets._compas import fetch_compas
@@ -87,7 +88,9 @@ def split_rows(n_samples, seed):
     return train, validation, test
 
 
-def load_splits(data, sensitive, seed, data_home=None, validation_rows=None):
+def load_splits(
+    data, sensitive, seed, data_home=None, validation_rows=None, drop_sensitive=False
+):
     """Train, validation and test part (60/20/20), standardised on train.
 
     Parameters
@@ -102,6 +105,8 @@ def load_splits(data, sensitive, seed, data_home=None, validation_rows=None):
         Folder with the official files.
     validation_rows : int, default=None
         Keep so many rows of the validation part, stratified by label and group.
+    drop_sensitive : bool, default=False
+        Leave out the columns that say the group.
 
     Returns
     -------
@@ -109,7 +114,10 @@ def load_splits(data, sensitive, seed, data_home=None, validation_rows=None):
         Train, validation, test.
     """
     bunch = FETCHERS[data](data_home, sensitive=sensitive, encode="onehot")
-    X = bunch.data.to_numpy(dtype=np.float64)
+    frame = bunch.data
+    if drop_sensitive:
+        frame = without_sensitive(frame, bunch.sensitive_features)
+    X = frame.to_numpy(dtype=np.float64)
     y = bunch.target.to_numpy()
     groups = encode_groups(bunch.sensitive_features, len(y)).codes
     train, validation, test = split_rows(len(y), seed)
@@ -209,7 +217,16 @@ def best_threshold_predictions(net, validation, test):
     return (net.predict_proba(test.X)[:, 1].astype(np.float64) > cut).astype(int)
 
 
-def prepare(data, sensitive, seed, *, data_home=None, validation_rows=None, cache_dir=None):
+def prepare(
+    data,
+    sensitive,
+    seed,
+    *,
+    data_home=None,
+    validation_rows=None,
+    drop_sensitive=False,
+    cache_dir=None,
+):
     """Load one split and train its biased network.
 
     Parameters
@@ -222,6 +239,8 @@ def prepare(data, sensitive, seed, *, data_home=None, validation_rows=None, cach
         Folder with the official files.
     validation_rows : int, default=None
         Cut the validation part to so many rows.
+    drop_sensitive : bool, default=False
+        Leave out the columns that say the group.
     cache_dir : str or path, default=None
         Where trained networks are kept for the next run; None trains anew.
 
@@ -235,7 +254,7 @@ def prepare(data, sensitive, seed, *, data_home=None, validation_rows=None, cach
         What training took, when it was done.
     """
     torch.set_num_threads(1)
-    splits = load_splits(data, sensitive, seed, data_home, validation_rows)
+    splits = load_splits(data, sensitive, seed, data_home, validation_rows, drop_sensitive)
     train_net = Memory(cache_dir, verbose=0).cache(train_biased_net)
     # Without groups, so that one trained network serves every sensitive feature.
     rows = replace(splits[0], groups=np.empty(0))
@@ -304,6 +323,7 @@ def run_seed(
     data_home=None,
     validation_rows=None,
     training_rows=None,
+    drop_sensitive=False,
     cache_dir=None,
     **params,
 ):
@@ -325,6 +345,8 @@ def run_seed(
         Fine-tune on the training rows too. With "choose" they also choose epoch and
         threshold, which is sound only where the network does not fit them better than
         new rows.
+    drop_sensitive : bool, default=False
+        Leave out the columns that say the group.
     cache_dir : str or path, default=None
         Where trained networks are kept for the next run; None trains anew.
     **params : dict
@@ -341,6 +363,7 @@ def run_seed(
         seed,
         data_home=data_home,
         validation_rows=validation_rows,
+        drop_sensitive=drop_sensitive,
         cache_dir=cache_dir,
     )
     tuner = FairAugmentFineTuner(

@@ -18,6 +18,7 @@ from skfairaug.benchmark._compare import compare
 from skfairaug.benchmark._paper import PUBLISHED, Published
 from skfairaug.benchmark._pareto import ParetoDisplay
 from skfairaug.benchmark._protocol import FETCHERS, TRAINING, Split, train_biased_net
+from skfairaug.benchmark._sensitive import without_sensitive
 from skfairaug.benchmark._summary import summarize
 from skfairaug.modules._embedding_mlp import make_tabular_net
 from skfairaug.modules._mlp import TabularMLP
@@ -192,7 +193,16 @@ def train_strong_network(X, y, seed):
 
 
 def run_setting(
-    setting, seeds, *, tolerance=0.05, data_home=None, rows=None, n_jobs=None, folder, cache_dir
+    setting,
+    seeds,
+    *,
+    tolerance=0.05,
+    drop_sensitive=False,
+    data_home=None,
+    rows=None,
+    n_jobs=None,
+    folder,
+    cache_dir,
 ):
     """Run the rows of a table in one setting; resumes.
 
@@ -204,6 +214,8 @@ def run_setting(
         Seeds of splits, networks and methods.
     tolerance : float, default=0.05
         Bias allowed.
+    drop_sensitive : bool, default=False
+        Leave out the columns that say the group.
     data_home : str or path, default=None
         Folder with the official files.
     rows : list of str, default=None
@@ -221,7 +233,10 @@ def run_setting(
         As :func:`compare` gives them.
     """
     bunch = FETCHERS[setting.data](data_home, sensitive=setting.sensitive, encode="onehot")
-    X = bunch.data.to_numpy(dtype=np.float64)
+    X = bunch.data
+    if drop_sensitive:
+        X = without_sensitive(X, bunch.sensitive_features)
+    X = X.to_numpy(dtype=np.float64)
     remember = Memory(cache_dir, verbose=0).cache
     train = partial(train_network, data=setting.data, train=remember(train_biased_net))
     paper = methods(X.shape[1]), train
@@ -249,15 +264,16 @@ def run_setting(
                     tolerance=tolerance,
                     cv=seeds,
                     n_jobs=n_jobs,
-                    path=Path(folder) / f"{slug(setting, tolerance)}-runs.csv",
+                    path=Path(folder) / f"{slug(setting, tolerance, drop_sensitive)}-runs.csv",
                 )
             )
     return pd.concat(parts, ignore_index=True)
 
 
-def slug(setting, tolerance):
+def slug(setting, tolerance, drop_sensitive=False):
     """Name of a setting's files."""
-    return "-".join([*setting, f"{tolerance:g}"]).replace("_", "-")
+    parts = [*setting, f"{tolerance:g}"] + ["dropped"] * drop_sensitive
+    return "-".join(parts).replace("_", "-")
 
 
 def table(setting, results):
@@ -339,7 +355,7 @@ def verdict(published, accuracy, size, tolerance):
     return "higher" if difference > 0 else "not reproduced: lower"
 
 
-def write(setting, results, folder, name=None, note=None):
+def write(setting, results, folder, name=None, note=None, comparable=True):
     """Write a setting's table (CSV and Markdown) and figure.
 
     Parameters
@@ -353,8 +369,9 @@ def write(setting, results, folder, name=None, note=None):
     name : str, default=None
         Of the files, without suffix; None takes :func:`slug`'s.
     note : str, default=None
-        How the run differs from the published one, for the heading; its numbers are then
-        not compared with the paper's.
+        How the run differs from the published one, for the heading.
+    comparable : bool, default=True
+        Whether its numbers may be compared with the paper's.
 
     Returns
     -------
@@ -366,10 +383,12 @@ def write(setting, results, folder, name=None, note=None):
     tolerance = results["tolerance"].iloc[0]
     stem = Path(folder) / (name or slug(setting, tolerance))
     rows = table(setting, results)
-    if note:
+    if not comparable:
         rows = rows.drop(columns="against the paper")
     rows.to_csv(f"{stem}.csv", float_format="%.3f")
     title = f"{setting.title} within {tolerance:g}"
+    if name and name.endswith("dropped"):
+        title += ", group not in X"
     text = rows.reset_index().to_markdown(index=False, floatfmt=".3f", missingval="")
     heading = f"# {title}\n\n" + (f"{note}\n\n" if note else "")
     Path(f"{stem}.md").write_text(f"{heading}{text}\n")

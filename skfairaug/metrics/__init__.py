@@ -12,8 +12,10 @@ from skfairaug.metrics._hard import (
     equalized_odds_difference,
     statistical_parity_difference,
 )
+from skfairaug.metrics._inside import probability_inside
 from skfairaug.metrics._multiple import holm
 from skfairaug.metrics._phi import expected_phi, phi_score
+from skfairaug.metrics._rows_needed import rows_needed
 from skfairaug.metrics._scorers import make_fairness_scorer, phi_scorer
 from skfairaug.metrics._soft import soft_bias
 from skfairaug.metrics._threshold import ThresholdCurve, choose_threshold, threshold_curve
@@ -37,6 +39,8 @@ __all__ = [
     "make_fairness_scorer",
     "phi_score",
     "phi_scorer",
+    "probability_inside",
+    "rows_needed",
     "soft_bias",
     "statistical_parity_difference",
     "threshold_curve",

@@ -1,11 +1,15 @@
 """The constraints: which rates of two groups shall be equal, and how surely they are."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
+
+import numpy as np
 
 from skfairaug._validation import check_cells
 from skfairaug.metrics._amplification import lean, lean_slope
 from skfairaug.metrics._namespace import namespace, pick
+
+#: A share of rows below this is none: the reciprocal of it stays finite.
+TINY = 1e-12
 
 
 @dataclass(frozen=True)
@@ -20,23 +24,107 @@ class Constraint:
     ----------
     name : str
         Its name in `CONSTRAINTS`.
-    select : callable
-        ``(rates, counts) -> (rates, counts)``, both of shape (..., n_groups, n_read):
-        the rates that the statistics read and the number of rows behind each.
+    reads : tuple of tuple of int
+        The rates that the statistics read: each is the positive rate of the rows of a
+        group whose label is one of these, so (0, 1) reads the whole group.
     weights : tuple of tuple of float
         Each statistic of a group is a weighted sum of what it reads. With several
         statistics the one with the largest gap binds.
-    labels : tuple of int
-        Labels whose cells must not be empty.
     signed : bool, default=True
         Whether two groups keep the sign of their gap.
     """
 
     name: str
-    select: Callable
+    reads: tuple[tuple[int, ...], ...]
     weights: tuple[tuple[float, ...], ...]
-    labels: tuple[int, ...]
     signed: bool = True
+
+    @property
+    def labels(self):
+        """Labels whose cells must not be empty: those that a rate reads alone."""
+        return tuple(read[0] for read in self.reads if len(read) == 1)
+
+    def select(self, rates, counts):
+        """The rates that the statistics read, and the number of rows behind each.
+
+        Parameters
+        ----------
+        rates, counts : ndarray or tensor of shape (..., n_groups, 2)
+            Positive rate and rows of each cell.
+
+        Returns
+        -------
+        rates, counts : ndarray or tensor of shape (..., n_groups, n_read)
+            The same for each of `reads`.
+        """
+        parts = [_pooled(rates, counts, read) for read in self.reads]
+        stack = namespace(rates).stack
+        return tuple(stack(part, -1) for part in zip(*parts, strict=True))
+
+    def coefficients(self, shares):
+        r"""What a cell counts in the statistic of its group: the constraint as linear forms.
+
+        Parameters
+        ----------
+        shares : ndarray of shape (n_classes, n_groups)
+            Share of the rows in each (label, group) cell.
+
+        Returns
+        -------
+        coefficients : ndarray of shape (n_problems, n_statistics, n_classes, n_groups)
+            Of each class against the rest; two classes are one problem, that of class 1.
+
+        Notes
+        -----
+        For a classifier h with values in {0, 1} and the cell posterior q(y, g | x), the
+        statistic of group g is :math:`E[h(x) \sum_y \kappa_{y,g}\, q(y, g | x)]` with
+
+        .. math:: \kappa_{y,g} = \sum_{r \ni y} \frac{w_r}{P(g, y \in r)},
+
+        the sum running over the rates r that read label y, with their weights.
+        """
+        own = _own_labels(len(shares))
+        read = np.zeros((len(own), len(self.reads), *shares.shape))
+        for i, labels in enumerate(self.reads):
+            inside = np.isin(own, labels)  # (n_problems, n_classes)
+            within = np.einsum("cy,yg->cg", inside, shares)
+            read[:, i] = inside[..., None] / np.maximum(within, TINY)[:, None]
+        return np.einsum("sr,cryg->csyg", np.asarray(self.weights), read)
+
+    def gap_tolerance(self, tolerance, n_classes, n_groups):
+        """Largest gap between groups' statistics that a tolerance allows.
+
+        Parameters
+        ----------
+        tolerance : float
+            Bound on the bias.
+        n_classes, n_groups : int
+            How many there are.
+
+        Returns
+        -------
+        gap : float
+            The tolerance itself, where the bias is a gap.
+        """
+        return tolerance
+
+    def statistics_and_errors(self, rates, counts):
+        """Statistics of every group with their standard errors.
+
+        Parameters
+        ----------
+        rates, counts : ndarray or tensor of shape (..., n_groups, 2)
+            Positive rate and rows of each cell.
+
+        Returns
+        -------
+        statistics, errors : ndarray or tensor of shape (..., n_groups, n_statistics)
+            As in `statistics`, and the binomial standard error of each, see
+            `standard_error`.
+        """
+        rates, counts = self.select(rates, counts)
+        variances = self._combine(_variance(rates, counts), 2)
+        return self._combine(rates, 1), variances**0.5
 
     def gap(self, rates, counts):
         """Difference between groups, the bias mu.
@@ -209,6 +297,28 @@ class Amplification(Constraint):
         """Labels as frequent in every group as in all together; see `Constraint.mix`."""
         return counts.sum(-2)[..., None, :] + 0 * counts
 
+    def coefficients(self, shares):
+        """Of the rate at which a group is predicted to be of a class, labels mixed.
+
+        See `Constraint.coefficients`.
+        """
+        one = shares.sum(1, keepdims=True) / np.maximum(shares, TINY)
+        return np.tile(one, (len(_own_labels(len(shares))), 1, 1, 1))
+
+    def gap_tolerance(self, tolerance, n_classes, n_groups):
+        """The gap that an amplification allows where classes are equally frequent.
+
+        A group's share exceeds its equal one by the tolerance where its rate does so by
+        `n_groups` times the tolerance, of a mean rate of one `n_classes`-th.
+        """
+        return 2 * n_groups * tolerance / n_classes
+
+    def statistics_and_errors(self, rates, counts):
+        """Of two groups whose gap is the bias; see `Constraint.statistics_and_errors`."""
+        gap, error = self.gap(rates, counts), self.standard_error(rates, counts)
+        stack = namespace(rates).stack
+        return stack([gap, 0 * gap], -1)[..., None], stack([error, 0 * error], -1)[..., None]
+
     def gap(self, rates, counts):
         """Mean over both of two classes; see `Constraint.gap`."""
         s, _ = self._selection(rates, counts)
@@ -304,31 +414,33 @@ def _variance(rates, counts):
     return smoothed * (1 - smoothed) / counts.clip(1)
 
 
-def _whole_groups(rates, counts):
-    sizes = counts.sum(-1)
-    return ((rates * counts).sum(-1) / sizes.clip(1))[..., None], sizes[..., None]
+def _pooled(rates, counts, labels):
+    """Positive rate and number of the rows of each group with one of the labels."""
+    if len(labels) == 1:
+        return rates[..., labels[0]], counts[..., labels[0]]
+    sizes = sum(counts[..., y] for y in labels)
+    hits = sum(rates[..., y] * counts[..., y] for y in labels)
+    return hits / sizes.clip(1), sizes
 
 
-def _positives(rates, counts):
-    return rates[..., 1:], counts[..., 1:]
+def _own_labels(n_classes):
+    """Label of each class, a problem at a time: 1 its own, 0 the rest."""
+    problems = np.eye(n_classes, dtype=int)
+    return problems[1:] if n_classes == 2 else problems
 
 
-def _both_labels(rates, counts):
-    return rates, counts
-
-
-_STATISTICAL_PARITY = Constraint("statistical_parity", _whole_groups, ((1.0,),), ())
+_STATISTICAL_PARITY = Constraint("statistical_parity", ((0, 1),), ((1.0,),))
 
 CONSTRAINTS = {
     "statistical_parity": _STATISTICAL_PARITY,
     "demographic_parity": _STATISTICAL_PARITY,
-    "equal_opportunity": Constraint("equal_opportunity", _positives, ((1.0,),), (1,)),
-    "average_odds": Constraint("average_odds", _both_labels, ((0.5, 0.5),), (0, 1)),
+    "equal_opportunity": Constraint("equal_opportunity", ((1,),), ((1.0,),)),
+    "average_odds": Constraint("average_odds", ((0,), (1,)), ((0.5, 0.5),)),
     "equalized_odds": Constraint(
-        "equalized_odds", _both_labels, ((1.0, 0.0), (0.0, 1.0)), (0, 1), signed=False
+        "equalized_odds", ((0,), (1,)), ((1.0, 0.0), (0.0, 1.0)), signed=False
     ),
     "bias_amplification": Amplification(
-        "bias_amplification", _both_labels, ((1.0,),), (0, 1), signed=False
+        "bias_amplification", ((0,), (1,)), ((1.0,),), signed=False
     ),
 }
 """Constraints by name; "demographic_parity" is another name of "statistical_parity"."""

@@ -4,9 +4,17 @@ from typing import NamedTuple
 
 import numpy as np
 
-from skfairaug._validation import check_labels_present, check_same_length, check_scores
+from skfairaug._validation import (
+    check_labels_present,
+    check_same_length,
+    check_scores,
+    check_tolerance,
+)
 from skfairaug.metrics._constraints import get_constraint
-from skfairaug.metrics._phi import expected_phi
+from skfairaug.metrics._inside import probability_inside
+
+#: Cut-offs whose joint probability is integrated at once.
+CHUNK = 64
 
 
 class ThresholdCurve(NamedTuple):
@@ -19,12 +27,41 @@ class ThresholdCurve(NamedTuple):
         The first one is -inf, all positive; the last one inf, all negative.
     balanced_accuracy, bias, standard_error : ndarray of shape (n_thresholds,)
         Mean of the two recalls, signed bias and its standard error.
+    statistics, errors : ndarray of shape (n_thresholds, n_groups, n_statistics), default=None
+        Statistic of every group with its standard error. None: of two groups, the bias says
+        all.
     """
 
     thresholds: np.ndarray
     balanced_accuracy: np.ndarray
     bias: np.ndarray
     standard_error: np.ndarray
+    statistics: np.ndarray | None = None
+    errors: np.ndarray | None = None
+
+    def probability_inside(self, tolerance, caution=1.0, at=slice(None)):
+        """Probability that the bias on new rows is below a tolerance, at each cut-off.
+
+        Parameters
+        ----------
+        tolerance : float
+            Bound on the size of the bias.
+        caution : float, default=1.0
+            How many times the standard error to allow for.
+        at : slice or ndarray of int, default=slice(None)
+            Which cut-offs.
+
+        Returns
+        -------
+        probability : ndarray
+            See :func:`probability_inside`.
+        """
+        if self.statistics is None:
+            statistics = np.stack([self.bias[at], 0 * self.bias[at]], -1)[..., None]
+            errors = np.stack([self.standard_error[at], 0 * self.bias[at]], -1)[..., None]
+        else:
+            statistics, errors = self.statistics[at], self.errors[at]
+        return probability_inside(statistics, errors, tolerance=tolerance, caution=caution)
 
 
 def threshold_curve(y_true, score, groups, constraint, n_groups=None, *, max_thresholds=1000):
@@ -93,10 +130,11 @@ def threshold_curve(y_true, score, groups, constraint, n_groups=None, *, max_thr
         (true_positive + 1 - false_positive) / 2,
         constraint.gap(rates, counts),
         constraint.standard_error(rates, counts),
+        *constraint.statistics_and_errors(rates, counts),
     )
 
 
-def choose_threshold(curve, *, tolerance, caution=1.0, slack=0.0):
+def choose_threshold(curve, *, tolerance, caution=1.0, slack=0.0, confidence=None):
     """Index of the best cut-off of a curve.
 
     Parameters
@@ -109,6 +147,9 @@ def choose_threshold(curve, *, tolerance, caution=1.0, slack=0.0):
         How many times the standard error to allow for, see :func:`expected_phi`.
     slack : float, default=0.0
         Expected Phi to give up for a smaller bias.
+    confidence : float, default=None
+        Probability in (0, 1) with which the bias on new rows shall be inside the tolerance.
+        None weighs it against accuracy, which is expected Phi.
 
     Returns
     -------
@@ -123,9 +164,18 @@ def choose_threshold(curve, *, tolerance, caution=1.0, slack=0.0):
     whose expected Phi comes that close to the largest. If none is inside the
     tolerance, the one with the smallest bias; ties go to the larger balanced accuracy.
 
+    With a `confidence` it is the most accurate of the cut-offs that are inside with that
+    probability (`ThresholdCurve.probability_inside`), as Seldonian algorithms have it [1]_;
+    if none is, the one with the largest probability.
+
     A curve from :func:`threshold_curve` holds the two constant predictions, unbiased
     with a balanced accuracy of one half, so whoever calls this checks whether the choice
     is worth more than that.
+
+    References
+    ----------
+    .. [1] P. S. Thomas et al., "Preventing undesirable behavior of intelligent machines",
+       Science 366, 2019.
 
     Examples
     --------
@@ -136,23 +186,51 @@ def choose_threshold(curve, *, tolerance, caution=1.0, slack=0.0):
     >>> float(curve.thresholds[choose_threshold(curve, tolerance=0.05)])
     0.55
     """
-    size = np.abs(curve.bias)
-    expected = expected_phi(
-        curve.balanced_accuracy,
-        size,
-        curve.standard_error,
-        tolerance=tolerance,
-        caution=caution,
-    )
+    check_tolerance(tolerance)
+    size, accuracy = np.abs(curve.bias), curve.balanced_accuracy
+    if confidence is not None:
+        probability = curve.probability_inside(tolerance, caution)
+        sure = probability >= confidence
+        if sure.any():
+            return _best(np.where(sure, accuracy, -1.0), -size)
+        return _best(probability, accuracy)
     inside = size < tolerance
-    if inside.any():
-        expected = np.where(inside, expected, -1.0)
-        close = expected >= expected.max() - slack
-        bias = np.where(close, size, np.inf) if slack else 0.0 * size
-        keys = (size, -curve.balanced_accuracy, -expected, bias)
-    else:
-        keys = (-curve.balanced_accuracy, size)
-    return int(np.lexsort(keys)[0])
+    if not inside.any():
+        return _best(-size, accuracy)
+    expected = np.full(len(size), -1.0)
+    for at, values in _expected_phi(curve, np.flatnonzero(inside), tolerance, caution, slack):
+        expected[at] = values
+    close = expected >= expected.max() - slack
+    bias = np.where(close, -size, -np.inf) if slack else 0.0 * size
+    return _best(bias, expected, accuracy, -size)
+
+
+def _best(*keys):
+    """Position of the largest first key; ties go by the keys that follow."""
+    return int(np.lexsort([-key for key in keys[::-1]])[0])
+
+
+def _expected_phi(curve, at, tolerance, caution, slack):
+    """Expected Phi of cut-offs, those left out that cannot be the best.
+
+    All groups together are at most as surely inside as the two extreme ones, whose
+    probability is one formula: the joint one is integrated where that bound allows.
+    """
+    pair = curve._replace(statistics=None, errors=None)
+    bound = curve.balanced_accuracy[at] * pair.probability_inside(tolerance, caution, at)
+    if curve.statistics is None or curve.statistics.shape[1:] == (2, 1):
+        yield at, bound
+        return
+    at, bound = at[np.argsort(-bound, kind="stable")], np.sort(bound)[::-1]
+    best = -1.0
+    for first in range(0, len(at), CHUNK):
+        if bound[first] < best - slack:
+            return
+        part = at[first : first + CHUNK]
+        joint = curve.probability_inside(tolerance, caution, part)
+        values = curve.balanced_accuracy[part] * joint
+        best = max(best, values.max())
+        yield part, values
 
 
 def _finite(score):

@@ -4,7 +4,7 @@ from numbers import Real
 
 import numpy as np
 import pandas as pd
-from scipy.special import logit
+from scipy.special import log_softmax, logit
 from sklearn.base import (
     BaseEstimator,
     ClassifierMixin,
@@ -31,9 +31,8 @@ from skfairaug._nets import (
     train_net,
     unwrap,
 )
-from skfairaug._rows import on_device
+from skfairaug._rows import on_device, take
 from skfairaug._validation import (
-    check_cells,
     check_tolerance,
     check_training_rows,
     encode_labels,
@@ -117,7 +116,7 @@ class MetaRival(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
 
     def _validate_rows(self, X, y, sensitive_features):
         self._check_goal()
-        X, y = validate_data(self, X, y, dtype=self._types(X), allow_nd=True)
+        X, y = self._checked_arrays(X, y)
         y, self.classes_ = encode_labels(y)
         if len(self.classes_) != 2:
             raise ValueError(
@@ -125,9 +124,17 @@ class MetaRival(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
                 f"multiclass: y has {len(self.classes_)} classes."
             )
         groups = self._encode_groups(sensitive_features, len(y))
-        check_cells(y, groups.codes, self.classes_, groups.names)
+        self._check_cells(y, groups)
         self.groups_ = groups.names
         return Rows(X, y, groups, None)
+
+    def _checked_arrays(self, X, y):
+        return validate_data(self, X, y, dtype=self._types(X), allow_nd=True)
+
+    def _check_cells(self, y, groups):
+        """Raise where a cell that the constraint measures has no rows."""
+        constraint = get_constraint(self.constraint or "statistical_parity")
+        constraint.check(y, groups.codes, self.classes_, groups.names)
 
     def _check_goal(self):
         """Raise unless constraint and tolerance are known and possible."""
@@ -205,13 +212,13 @@ class PostProcessor(MetaRival):
             return self.estimator, rows
         kept, spent = split_cells(rows.cells, self.debias_fraction, self._seed)
         check_training_rows(rows.cells, kept, spent)
-        X, y = rows.X[spent], rows.y[spent]
+        X, y = take(rows.X, spent), rows.y[spent]
         if isinstance(self.estimator, NeuralNet):
             estimator = train_net(self.estimator, _as_net_input(self.estimator, X), y)
         else:
             estimator = self._new_classifier().fit(X, y)
         groups = Groups(rows.groups.codes[kept], rows.groups.names)
-        return estimator, Rows(rows.X[kept], rows.y[kept], groups, None)
+        return estimator, Rows(take(rows.X, kept), rows.y[kept], groups, None)
 
     def _check_names(self):
         """Raise if the classifier was fitted on other columns, or in another order."""
@@ -300,6 +307,36 @@ def favourable_score(estimator, X):
         proba = np.asarray(estimator.predict_proba(X), dtype=np.float64)
         return proba[:, 1], True
     return np.asarray(estimator.decision_function(X), dtype=np.float64), False
+
+
+def class_log_proba(estimator, X):
+    """Class log-probabilities of a fitted classifier, in float64.
+
+    Parameters
+    ----------
+    estimator : classifier
+        Fitted, with `predict_proba` or `decision_function`.
+    X : ndarray or DataFrame of shape (n_samples, n_features) or (n_samples, ...)
+        Rows, their columns in the order of the classifier's.
+
+    Returns
+    -------
+    log_proba : ndarray of shape (n_samples, n_classes)
+        Finite; of a decision function, as if it were log-odds or logits.
+    """
+    if is_fitted_net(estimator):
+        net = unwrap(estimator)
+        log_proba = predict_log_proba(net, on_device(net, _as_net_input(net, X)))
+        return log_proba.double().cpu().numpy()
+    if isinstance(X, np.ndarray) and hasattr(estimator, "feature_names_in_"):
+        X = pd.DataFrame(X, columns=estimator.feature_names_in_)
+    if hasattr(estimator, "predict_proba"):
+        proba = np.asarray(estimator.predict_proba(X), dtype=np.float64)
+        return np.log(np.clip(proba, np.finfo(np.float64).eps, None))
+    scores = np.asarray(estimator.decision_function(X), dtype=np.float64)
+    if scores.ndim == 1:
+        scores = np.stack([-scores / 2, scores / 2], axis=1)
+    return log_softmax(scores, axis=1)
 
 
 def check_scorer(estimator):

@@ -16,14 +16,24 @@ from skfairaug.steps.mask import (
 )
 from skfairaug.steps.penalty import bias_penalty, weighted_cross_entropy
 from skfairaug.steps.reactivate import reactivate, reestimate_batchnorm
+from skfairaug.steps.rule import (
+    RuleTerms,
+    cell_posterior,
+    fit_multipliers,
+    rule_scores,
+    rule_terms,
+)
 from skfairaug.steps.select import reward
 
 __all__ = [
+    "RuleTerms",
     "bias_penalty",
     "binary_mask",
+    "cell_posterior",
     "counterfactual_gap",
     "density",
     "distillation_loss",
+    "fit_multipliers",
     "global_attack",
     "group_columns",
     "group_offsets",
@@ -33,6 +43,8 @@ __all__ = [
     "reactivate",
     "reestimate_batchnorm",
     "reward",
+    "rule_scores",
+    "rule_terms",
     "sparsity_penalty",
     "start_mask",
     "teacher_log_odds",

@@ -382,8 +382,7 @@ def test_strings_and_several_classes(decisions):
 
 
 def test_a_notion_of_ones_own(decisions):
-    specificity = CONSTRAINTS["equal_opportunity"].select
-    own = Constraint("mine", specificity, ((1.0,),), (1,))
+    own = Constraint("mine", ((1,),), ((1.0,),))
     gaps = quick(*decisions, constraint=own).gaps.loc["group"]
     assert gaps.index.tolist() == ["mine", *NOTIONS]
     assert gaps.loc["mine", "gap"] == gaps.loc["equal_opportunity", "gap"]

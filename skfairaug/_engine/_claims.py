@@ -1,0 +1,82 @@
+"""What an estimator says of its result, and when it warns."""
+
+import warnings
+
+import numpy as np
+
+from skfairaug.exceptions import FairnessNotReachedWarning
+from skfairaug.metrics._rows_needed import rows_needed
+
+#: A claim below this is a warning.
+LIKELY = 0.5
+
+
+def store_claims(estimator, verdict):
+    """Give an estimator the attributes that say how it does on rows not seen yet."""
+    estimator.threshold_ = verdict.threshold
+    estimator.balanced_accuracy_ = verdict.balanced_accuracy
+    estimator.bias_ = verdict.bias
+    estimator.bias_standard_error_ = verdict.standard_error
+    estimator.probability_inside_ = verdict.probability
+    estimator.objective_ = verdict.objective
+
+
+def warn_unless_reached(verdict, goal, selection, *, remedies, stacklevel):
+    """Warn where the bound was not reached, or is more likely missed than kept.
+
+    Parameters
+    ----------
+    verdict : Verdict
+        What was chosen.
+    goal : Goal
+        What was asked for.
+    selection : Selection
+        The rows that chose.
+    remedies : str
+        What may help, the end of a sentence.
+    stacklevel : int
+        See `warnings.warn`; 1 is the caller of this function.
+    """
+    chance = 1.0 / selection.n_classes
+    asked = LIKELY if goal.confidence is None else goal.confidence
+    useless = verdict.balanced_accuracy <= chance
+    unsure = verdict.probability < asked and not (goal.caution == 0 and goal.confidence is None)
+    if abs(verdict.bias) < goal.tolerance and not useless and not unsure:
+        return
+    warnings.warn(
+        f"{goal.constraint.name} within {goal.tolerance:g} was not reached on the validation "
+        f"data: the best network has bias {verdict.bias:+.3f} (standard error "
+        f"{verdict.standard_error:.3f}) at balanced accuracy {verdict.balanced_accuracy:.3f} "
+        f"(chance is {chance:.3f}), and is inside with probability {verdict.probability:.2f}. "
+        f"{_rows_wanted(goal, selection, asked)}Otherwise {remedies}",
+        FairnessNotReachedWarning,
+        stacklevel=stacklevel + 1,
+    )
+
+
+def _rows_wanted(goal, selection, asked):
+    """How many rows the bound would need, in a sentence; empty where no number is known."""
+    if selection.n_classes != 2:
+        return ""
+    shape = selection.n_groups, 2
+    cells = selection.groups * 2 + selection.y
+    shares = np.bincount(cells, minlength=2 * selection.n_groups).reshape(shape) / len(cells)
+    if not shares.all():
+        return ""
+    rate = float(selection.y.mean())
+    needed = rows_needed(
+        shares,
+        np.full(shape, rate),
+        constraint=goal.constraint,
+        tolerance=goal.tolerance,
+        probability=max(asked, 0.95),
+    )
+    if needed <= len(cells):
+        return ""
+    read = shares if goal.constraint.labels else shares.sum(1, keepdims=True)
+    smallest = read[:, list(goal.constraint.labels) or [0]].min()
+    return (
+        f"Even a fair classifier would need about {needed} validation rows to be inside with "
+        f"probability {max(asked, 0.95):g}, {max(1, round(needed * smallest))} of them in the "
+        f"smallest cell, which has {round(smallest * len(cells))}. "
+    )

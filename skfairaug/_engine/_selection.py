@@ -1,0 +1,186 @@
+"""Choosing among scores and cut-offs, and what is claimed of the choice.
+
+The rows that choose flatter what they chose. So the choice is made once more without each
+fold of the rows, and judged on that fold: what is claimed comes from decisions on rows that
+had no part in choosing them.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import expit
+
+from skfairaug.metrics._constraints import Constraint
+from skfairaug.metrics._inside import probability_inside
+from skfairaug.metrics._threshold import ThresholdCurve, choose_threshold
+
+#: Cut-offs of one score that are compared.
+MAX_THRESHOLDS = 500
+
+
+@dataclass(frozen=True)
+class Goal:
+    """What is asked of a classifier: a constraint, how tight, and how surely."""
+
+    constraint: Constraint
+    tolerance: float
+    caution: float = 1.0
+    confidence: float | None = None
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What was chosen, and how it does on rows not seen yet."""
+
+    candidate: int
+    log_odds: float  # the cut-off on the score; 0 for several classes
+    balanced_accuracy: float
+    bias: float
+    standard_error: float
+    probability: float  # that the bias is inside the tolerance
+    objective: float  # of the choice itself, on the rows that made it
+
+    @property
+    def threshold(self):
+        """The cut-off as a probability of the positive class."""
+        return float(expit(self.log_odds))
+
+
+class Selection:
+    """Rows that choose, dealt into folds.
+
+    Parameters
+    ----------
+    y, groups : ndarray of shape (n_samples,), int
+        Class and group of each row.
+    fold : ndarray of shape (n_samples,), int
+        Fold of each row.
+    n_classes, n_groups : int
+        How many there are.
+    goal : Goal
+        What is asked for.
+    """
+
+    def __init__(self, y, groups, fold, n_classes, n_groups, goal):
+        self.y, self.groups, self.fold = y, groups, fold
+        self.n_classes, self.n_groups, self.goal = n_classes, n_groups, goal
+        self.n_folds = int(fold.max()) + 1
+        self.cell = (fold * n_groups + groups) * n_classes + y
+
+    def choose(self, candidates):
+        """The best of several candidates with its best cut-off.
+
+        Parameters
+        ----------
+        candidates : list of ndarray
+            Scores of the rows: (n_samples,) the larger, the likelier positive; or of
+            several classes (n_samples, n_classes), decided for the largest.
+
+        Returns
+        -------
+        verdict : Verdict
+            By expected Phi, or the most accurate that is surely enough inside.
+        """
+        tables = [self._table(scores) for scores in candidates]
+        cuts = np.concatenate([cuts for cuts, _ in tables])
+        of = np.repeat(np.arange(len(tables)), [len(cuts) for cuts, _ in tables])
+        counts = np.concatenate([counts for _, counts in tables], axis=1)
+        whole = counts.sum(0)
+        best = self._best(whole)
+        held = np.zeros(whole.shape[1:])
+        for fold, own in enumerate(counts):
+            held += own[self._best(whole - own)]
+        honest = self._measures(held[None])
+        return Verdict(
+            candidate=int(of[best]),
+            log_odds=float(cuts[best]),
+            balanced_accuracy=float(honest.balanced_accuracy[0]),
+            bias=float(honest.bias[0]),
+            standard_error=float(honest.standard_error[0]),
+            probability=float(
+                honest.probability_inside(self.goal.tolerance, max(self.goal.caution, 1.0))[0]
+            ),
+            objective=self._objective(whole[[best]]),
+        )
+
+    def _best(self, counts):
+        """Position of the best decision in (n_decisions, ...) counts."""
+        goal = self.goal
+        return choose_threshold(
+            self._measures(counts),
+            tolerance=goal.tolerance,
+            caution=goal.caution,
+            confidence=goal.confidence,
+        )
+
+    def _objective(self, counts):
+        curve = self._measures(counts)
+        inside = curve.probability_inside(self.goal.tolerance, self.goal.caution)
+        return float(curve.balanced_accuracy[0] * inside[0])
+
+    # -- two classes: every cut-off; several: the largest score ----------------
+
+    def _table(self, scores):
+        """Cut-offs, and decisions by fold: (n_folds, n_cuts, n_groups, n_classes, 2 or C)."""
+        if scores.ndim == 2:
+            hits = self._count(scores.argmax(1), self.n_classes)
+            return np.zeros(1), hits[:, None]
+        cuts = _cut_offs(scores)
+        above = np.searchsorted(cuts, scores, side="left")  # cuts that a score lies above
+        hits = self._count(above, len(cuts) + 1)
+        # Of those at or above each place, cumulated from the right.
+        positive = hits[..., ::-1].cumsum(-1)[..., ::-1][..., 1:]
+        total = hits.sum(-1, keepdims=True)
+        decisions = np.stack([total - positive, positive], -1)
+        return cuts, np.moveaxis(decisions, -2, 1)
+
+    def _count(self, codes, n_codes):
+        shape = self.n_folds, self.n_groups, self.n_classes, n_codes
+        flat = np.bincount(self.cell * n_codes + codes, minlength=int(np.prod(shape)))
+        return flat.reshape(shape)
+
+    def _measures(self, decisions):
+        """Curve of decisions counted in (n_decisions, n_groups, n_classes, n_predicted)."""
+        constraint = self.goal.constraint
+        sizes = decisions.sum(-1)
+        recalls = np.diagonal(decisions.sum(1), axis1=1, axis2=2) / sizes.sum(1).clip(1)
+        if self.n_classes == 2:
+            rates = decisions[..., 1] / sizes.clip(1)
+            return ThresholdCurve(
+                np.arange(len(rates)),
+                recalls.mean(1),
+                constraint.gap(rates, sizes),
+                constraint.standard_error(rates, sizes),
+                *constraint.statistics_and_errors(rates, sizes),
+            )
+        return self._measures_of_classes(decisions, sizes, recalls.mean(1))
+
+    def _measures_of_classes(self, decisions, sizes, accuracy):
+        """The same for several classes, each against the rest."""
+        constraint = self.goal.constraint
+        own = np.moveaxis(np.diagonal(decisions, axis1=2, axis2=3), -1, 1)
+        counts = np.stack(
+            [sizes.sum(2)[:, None] - sizes.swapaxes(1, 2), sizes.swapaxes(1, 2)], -1
+        )
+        predicted = decisions.sum(2).swapaxes(1, 2)  # (n_decisions, n_classes, n_groups)
+        rates = np.stack([predicted - own, own], -1) / counts.clip(1)
+        gaps = np.stack([constraint.class_gaps(r, c) for r, c in zip(rates, counts, strict=True)])
+        errors = np.stack(
+            [constraint.class_errors(r, c) for r, c in zip(rates, counts, strict=True)]
+        )
+        pairs = list(zip(gaps, errors, strict=True))
+        return ThresholdCurve(
+            np.zeros(len(rates)),
+            accuracy,
+            np.array([constraint.over_classes(gap) for gap, _ in pairs]),
+            np.array([constraint.over_classes(gap, error) for gap, error in pairs]),
+        )
+
+
+def _cut_offs(scores):
+    """Cut-offs at equal steps of the ranks, with one below all and one above all."""
+    ordered = np.sort(scores)
+    ranks = np.linspace(0, len(ordered) - 1, min(len(ordered), MAX_THRESHOLDS)).astype(int)
+    values = np.unique(ordered[ranks])
+    middle = values[:-1] + (values[1:] - values[:-1]) / 2
+    return np.concatenate([[-np.inf], middle, [np.inf]])
