@@ -1,6 +1,5 @@
 """BaseIntraProcessor: validate, copy the net, debias it, choose a threshold, predict."""
 
-import warnings
 from numbers import Real
 from typing import NamedTuple
 
@@ -14,6 +13,8 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from skorch import NeuralNetBinaryClassifier
 
 from skfairaug._distributed import agreed_seed
+from skfairaug._engine._claims import store_claims, warn_unless_reached
+from skfairaug._engine._selection import Goal
 from skfairaug._groups import Groups, column_indices, encode_groups, groups_from_columns
 from skfairaug._nets import (
     check_net,
@@ -28,19 +29,19 @@ from skfairaug._nets import (
     train_net,
     unwrap,
 )
-from skfairaug._rows import is_dataset, is_named, on_device, take
-from skfairaug._task import Goal, Task
+from skfairaug._rows import at, is_dataset, is_named, on_device, take
+from skfairaug._task import Task
 from skfairaug._validation import (
     as_labels,
-    check_cells,
+    check_group_rows,
     check_held_out,
+    check_labels_present,
     check_same_length,
     check_tolerance,
     check_training_rows,
     encode_labels,
     named_arrays,
 )
-from skfairaug.exceptions import FairnessNotReachedWarning
 from skfairaug.metrics._constraints import get_constraint
 from skfairaug.steps.importance import group_columns
 
@@ -71,7 +72,7 @@ class NetHolder(BaseEstimator):
 
     def _validate_rows(self, X, y, sensitive_features):
         check_net(self.estimator)
-        constraint = get_constraint(self.constraint)
+        get_constraint(self.constraint)
         self._check_tolerance()
         X, y = self._validate_X_y(X, y)
         y, self.classes_ = encode_labels(y)
@@ -81,12 +82,20 @@ class NetHolder(BaseEstimator):
             columns = column_indices(self.sensitive_columns, X.shape[1], names)
         if sensitive_features is None:
             sensitive_features = groups_from_columns(X, columns)
-        groups = encode_groups(sensitive_features, len(y))
-        check_cells(y, groups.codes, self.classes_, groups.names)
-        if len(self.classes_) > 2:
-            constraint.check(y, groups.codes, self.classes_, groups.names)
+        missing = getattr(self, "missing_groups", "error")
+        groups = encode_groups(sensitive_features, len(y), missing=missing)
         self.groups_ = groups.names
-        return Rows(X, y, groups, columns)
+        rows = Rows(X, y, groups, columns)
+        self._check_cells(rows, groups.codes >= 0)
+        return rows
+
+    def _check_cells(self, rows, of):
+        """Raise where some rows lack a class, a group, or a cell that is measured."""
+        y, codes = rows.y[of], rows.groups.codes[of]
+        check_labels_present(y, self.classes_)
+        check_group_rows(codes, self.groups_)
+        constraint = get_constraint(self.constraint)
+        constraint.check(y, codes, self.classes_, self.groups_)
 
     def _validate_X_y(self, X, y):
         """Checked rows and labels on the host.
@@ -147,7 +156,9 @@ class NetHolder(BaseEstimator):
             torch.as_tensor(values, device=X.device)
             for values in (rows.y, rows.groups.codes, train, select)
         )
-        columns, values = group_columns(X, groups)
+        known = torch.as_tensor(np.flatnonzero(rows.groups.codes >= 0), device=X.device)
+        whole = len(known) == len(groups)
+        columns, values = group_columns(X if whole else at(X, known), groups[known])
         if rows.columns is not None:
             columns = torch.as_tensor(rows.columns, device=X.device)
             members = (X[groups == g] for g in range(len(rows.groups.names)))
@@ -272,8 +283,7 @@ class BaseIntraProcessor(ClassifierMixin, MetaEstimatorMixin, NetHolder):
                 step._validate_params()
         rows = self._validate_rows(X, y, sensitive_features)
         held_out = check_held_out(held_out, len(rows.y))
-        codes = rows.groups.codes[held_out]
-        check_cells(rows.y[held_out], codes, self.classes_, rows.groups.names)
+        self._check_cells(rows, held_out & (rows.groups.codes >= 0))
         seed = self._draw_seed()
         with isolated_random_state(seed):
             task = self._start(rows, held_out, seed)
@@ -294,9 +304,10 @@ class BaseIntraProcessor(ClassifierMixin, MetaEstimatorMixin, NetHolder):
             codes = Groups(rows.groups.codes[kept], rows.groups.names)
             rows = Rows(take(rows.X, kept), rows.y[kept], codes, rows.columns)
             held_out = held_out[kept]
-        select = np.flatnonzero(held_out)
+        chooses = held_out & (rows.groups.codes >= 0)
+        select = np.flatnonzero(chooses)
         own, _ = split_cells(rows.cells[select], 1 - self.validation_fraction, seed)
-        train = np.sort(np.concatenate([select[own], np.flatnonzero(~held_out)]))
+        train = np.sort(np.concatenate([select[own], np.flatnonzero(~chooses)]))
         return self._make_task(net, rows, train, select, seed)
 
     def _goal(self):
@@ -310,22 +321,14 @@ class BaseIntraProcessor(ClassifierMixin, MetaEstimatorMixin, NetHolder):
         task.net.module_.eval()
         self.net_ = task.net
         self.history_ = task.net.history
-        self.threshold_ = verdict.threshold
         self._log_odds = np.clip(verdict.log_odds, -LARGEST, LARGEST)
-        self.balanced_accuracy_ = verdict.balanced_accuracy
-        self.bias_ = verdict.bias
-        self.objective_ = verdict.objective
-        chance = 1.0 / task.n_classes
-        if abs(verdict.bias) >= task.goal.tolerance or verdict.balanced_accuracy <= chance:
-            warnings.warn(
-                f"{self.constraint} within {task.goal.tolerance:g} was not reached on the "
-                f"validation data: the best network has bias {verdict.bias:+.3f} at "
-                f"balanced accuracy {verdict.balanced_accuracy:.3f} (chance is "
-                f"{chance:.3f}). Give it more rows, a larger tolerance, a smaller "
-                "caution or a larger penalty.",
-                FairnessNotReachedWarning,
-                stacklevel=4,  # _store, fit, scikit-learn's _fit_context, the caller
-            )
+        store_claims(self, verdict)
+        warn_unless_reached(
+            verdict, task.goal, task.selection, remedies=self._remedies, stacklevel=4
+        )  # _store, fit, scikit-learn's _fit_context, the caller
+
+    #: What may help where the bound is missed, the end of a warning.
+    _remedies = "give it a larger tolerance, a smaller caution or more epochs."
 
     # -- predict --------------------------------------------------------------
 

@@ -1,9 +1,11 @@
 """FairAugmentFineTuner: the whole method; its `_debias` reads as the paper's algorithm."""
 
+import warnings
 from contextlib import nullcontext
 from numbers import Integral, Real
 
 from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from skfairaug._attacker import Attacker
@@ -11,11 +13,20 @@ from skfairaug._augmenter import AdversarialAugmenter
 from skfairaug._base import BaseIntraProcessor
 from skfairaug._distributed import shared_steps
 from skfairaug._reactivator import MaskReactivator, to_numpy
-from skfairaug._task import Goal, fine_tune
+from skfairaug._rows import is_table
+from skfairaug._engine._selection import Goal
+from skfairaug._task import fine_tune
 from skfairaug.metrics._constraints import get_constraint
 from skfairaug.steps.mask import density
 
 PASS = "passthrough"
+
+#: Epochs of each round of fine-tuning; a network that has caught up needs no further one.
+ROUNDS = 10, 20, 40
+
+#: Expected Phi by which a network may lie behind its teacher: to be called level with it, and
+#: to pass without a warning.
+CLOSE, FAR = 0.003, 0.03
 
 
 class FairAugmentFineTuner(BaseIntraProcessor):
@@ -200,7 +211,11 @@ class FairAugmentFineTuner(BaseIntraProcessor):
         "penalty": [Interval(Real, 0, None, closed="left"), None],
         "balance": [StrOptions({"labels", "cells"}), None],
         "margin": [Interval(Real, 0, 1, closed="both")],
-        "max_epochs": [Interval(Integral, 0, None, closed="left")],
+        "confidence": [Interval(Real, 0, 1, closed="neither"), None],
+        "group_estimator": "no_validation",
+        "missing_groups": [StrOptions({"error", "infer"})],
+        "mixing": ["boolean"],
+        "max_epochs": [Interval(Integral, 0, None, closed="left"), None],
         "steps_per_epoch": [Interval(Integral, 1, None, closed="left")],
         "lr": [Interval(Real, 0, None, closed="neither"), None],
         "batch_size": [Interval(Integral, 2, None, closed="left")],
@@ -219,12 +234,16 @@ class FairAugmentFineTuner(BaseIntraProcessor):
         constraint="statistical_parity",
         tolerance=0.05,
         caution=1.0,
+        confidence=None,
+        group_estimator=None,
+        missing_groups="error",
+        mixing=False,
         distillation=None,
         penalty=None,
         balance=None,
         margin=1.0,
         train_mode=None,
-        max_epochs=10,
+        max_epochs=None,
         steps_per_epoch=30,
         lr=None,
         batch_size=512,
@@ -241,6 +260,10 @@ class FairAugmentFineTuner(BaseIntraProcessor):
         self.constraint = constraint
         self.tolerance = tolerance
         self.caution = caution
+        self.confidence = confidence
+        self.group_estimator = group_estimator
+        self.missing_groups = missing_groups
+        self.mixing = mixing
         self.distillation = distillation
         self.penalty = penalty
         self.balance = balance
@@ -323,6 +346,7 @@ class FairAugmentFineTuner(BaseIntraProcessor):
             get_constraint(self.constraint),
             self.tolerance,
             caution=self.caution,
+            confidence=self.confidence,
             penalty=(0.0 if distillation else 8.0) if penalty is None else penalty,
             margin=self.margin * self.tolerance,
             distillation=distillation,
@@ -330,20 +354,16 @@ class FairAugmentFineTuner(BaseIntraProcessor):
         )
 
     def _debias(self, task):
-        for name in ("mask_", "density_", "attack_probabilities_"):
+        for name in ("mask_", "density_", "attack_probabilities_", "rule_"):
             vars(self).pop(name, None)  # of an earlier fit with other steps
-        task.make_teacher()
-        batches, attacker = task.batches, None
+        task.make_teacher(self._seeded_group_estimator(task), task.generator.initial_seed())
+        if task.rule is not None:
+            self.rule_ = task.rule.verdict
+        attacker = None
         if self.augmenter not in (None, PASS):
             # Step 1: rows that mix the groups, as the biased network sees them (Eq. 7).
             attacker = Attacker(clone(self.augmenter), task, self.layer)
-            X_adv = None
-            if not self.joint:
-                attacker.refresh()
-                X_adv = attacker.attack_all()
-
-            def batches(n_batches, batch_size):
-                return attacker.batches(n_batches, batch_size, X_adv)
+        batches = self._batches(task, attacker)
 
         masks, finished = None, True
         if self.reactivator not in (None, PASS):
@@ -352,21 +372,69 @@ class FairAugmentFineTuner(BaseIntraProcessor):
             masks, finished = reactivator.learn(task, batches)
             reactivator.restart(task, masks)
             task.best.offer_net()
-        if finished and self.max_epochs:
+        if finished:
             # Step 3: fine-tune everything.
             # A layer that is attacked expects all rows of a batch.
             whole = attacker is not None and self.augmenter.input_layer is not None
             with nullcontext() if whole else shared_steps(task):
-                fine_tune(
-                    task,
-                    lambda epoch: batches(self.steps_per_epoch, self.batch_size),
-                    task.loss,
-                    max_epochs=self.max_epochs,
-                    steps_per_epoch=self.steps_per_epoch,
-                    **task.recipe(self.lr, self.train_mode),
-                )
+                self._fine_tune(task, batches)
         if masks is not None:
             self.mask_ = to_numpy(masks)
             self.density_ = float(density(masks))
         if attacker is not None:
             self.attack_probabilities_ = attacker.probabilities.cpu().numpy()
+
+    def _batches(self, task, attacker):
+        """What yields an epoch of batches: attacked, mixed or real rows."""
+        if attacker is not None:
+            X_adv = None
+            if not self.joint:
+                attacker.refresh()
+                X_adv = attacker.attack_all()
+            return lambda n_batches, batch_size: attacker.batches(n_batches, batch_size, X_adv)
+        if not self.mixing:
+            return task.batches
+        if task.rule is None or not is_table(task.X):
+            raise ValueError(
+                "mixing=True makes rows that the fair teacher labels: it needs a table of "
+                "numbers as X, and a distillation above 0."
+            )
+        return task.mixed_batches()
+
+    def _fine_tune(self, task, batches):
+        """Rounds of fine-tuning, until the network has learned what its teacher knows."""
+        given = self.max_epochs is not None
+        for epochs in (self.max_epochs,) if given else ROUNDS:
+            before = task.best.verdict.objective
+            finished = not epochs or fine_tune(
+                task,
+                lambda epoch: batches(self.steps_per_epoch, self.batch_size),
+                task.loss,
+                max_epochs=epochs,
+                steps_per_epoch=self.steps_per_epoch,
+                **task.recipe(self.lr, self.train_mode),
+            )
+            verdict = task.best.verdict
+            if not finished or given or task.rule is None:
+                return
+            behind = task.rule.verdict.objective - verdict.objective
+            if behind < CLOSE or verdict.objective - before < CLOSE:
+                break
+        if behind > FAR:
+            warnings.warn(
+                f"the network has not learned its teacher: expected Phi "
+                f"{verdict.objective:.3f}, where the fair rule that it learns from has "
+                f"{task.rule.verdict.objective:.3f}. Give it more epochs (max_epochs=...) or a "
+                "larger network, or use the rule itself (skfairaug.FairRule).",
+                ConvergenceWarning,
+                stacklevel=5,  # _fine_tune, _debias, fit, _fit_context, the caller
+            )
+
+    def _seeded_group_estimator(self, task):
+        """The classifier of the groups that was given, with the task's seed where it has none."""
+        if self.group_estimator is None:
+            return None
+        estimator = clone(self.group_estimator)
+        if getattr(estimator, "random_state", 0) is None:
+            estimator.set_params(random_state=task.generator.initial_seed())
+        return estimator

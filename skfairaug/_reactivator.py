@@ -24,7 +24,8 @@ from skfairaug._nets import (
     predict_log_proba,
 )
 from skfairaug._rows import at, batches_of, on_device
-from skfairaug._task import Best, Goal, record
+from skfairaug._engine._selection import Goal
+from skfairaug._task import Best, record
 from skfairaug._training import check_finite
 from skfairaug.metrics._constraints import get_constraint
 from skfairaug.steps.mask import (

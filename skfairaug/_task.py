@@ -8,23 +8,24 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from scipy.special import expit
 
-from skfairaug._nets import log_probabilities, predict_log_proba
-from skfairaug._rows import at, batches_of
+from skfairaug._engine._fair_rule import FairRule
+from skfairaug._engine._posterior import deal
+from skfairaug._engine._selection import Goal, Selection
+from skfairaug._nets import Encoder, find_head, frozen, log_probabilities, predict_log_proba
+from skfairaug._rows import at, batches_of, is_table
 from skfairaug._training import CellSampler, Trainer
-from skfairaug.metrics._cells import cell_counts, cell_rates
-from skfairaug.metrics._constraints import Constraint
-from skfairaug.metrics._group_thresholds import group_thresholds
-from skfairaug.metrics._phi import expected_phi
+from skfairaug.metrics._cells import cell_counts
 from skfairaug.metrics._soft import soft_bias
-from skfairaug.metrics._threshold import choose_threshold, threshold_curve
-from skfairaug.steps.equalize import distillation_loss, group_offsets, teacher_log_odds
+from skfairaug.steps.distil import distillation_loss
+from skfairaug.steps.mix import mix_rows
 from skfairaug.steps.penalty import bias_penalty, weighted_cross_entropy
 
-#: Expected Phi given up for a smaller bias. The top of the curve is flat, about as wide as
-#: the standard error of a balanced accuracy on ten thousand rows; its middle is safest.
-SLACK = 0.005
+#: Parts of the selection rows that are left out in turn, to say what holds on new rows.
+N_FOLDS = 5
+
+#: Rows mixed between the groups that a table's network learns the rule from.
+N_MIXED = 30_000
 
 
 class Batch(NamedTuple):
@@ -35,19 +36,7 @@ class Batch(NamedTuple):
     n_real: int
     importance: Callable | None = None  # log-probabilities -> Eq. 10 weights
     context: AbstractContextManager = nullcontext()  # in which the net is to see it
-
-
-@dataclass(frozen=True)
-class Goal:
-    """What is asked of the network: a constraint, how tight, and how surely."""
-
-    constraint: Constraint
-    tolerance: float
-    caution: float = 0.0
-    penalty: float = 0.0
-    margin: float = 0.0  # in units of the bias
-    distillation: float = 0.0
-    balance: str = "labels"
+    targets: torch.Tensor | None = None  # the teacher's; None takes those of `rows`
 
 
 @dataclass
@@ -72,6 +61,7 @@ class Task:
     generator: torch.Generator
     best: "Best" = field(init=False)
     teacher: torch.Tensor | None = None  # class probabilities for every row
+    rule: FairRule | None = None  # what they come from
 
     def __post_init__(self):
         self.best = Best(self)
@@ -100,6 +90,13 @@ class Task:
         return (sizes / sizes.sum(1, keepdim=True)).flatten()
 
     @cached_property
+    def selection(self):
+        """The selection rows, as they choose."""
+        y, groups = (values[self.select].cpu().numpy() for values in (self.y, self.groups))
+        fold = deal(y * self.n_groups + groups, N_FOLDS, self.generator.initial_seed() % 2**32)
+        return Selection(y, groups, fold, self.n_classes, self.n_groups, self.goal)
+
+    @cached_property
     def sampler(self):
         """Draws training rows, equally many of every cell."""
         return CellSampler(self.cells, self.train, self.generator)
@@ -121,33 +118,72 @@ class Task:
             n_groups=self.n_groups,
         )
 
-    def make_teacher(self):
-        """Make the fair teacher, if there is to be one, of the network as it is now."""
-        if self.goal.distillation:
-            log_proba = predict_log_proba(self.net, self.X)
-            make = self._teach_two if self.n_classes == 2 else self._teach_many
-            self.teacher = make(log_proba)
+    def make_teacher(self, group_estimator=None, seed=0):
+        """Make the fair teacher, if there is to be one, of the network as it is now.
 
-    def _teach_two(self, log_proba):
-        """A threshold for each group, as the constraint asks."""
-        log_odds = log_proba[:, 1] - log_proba[:, 0]
-        y, score, groups = (
-            values[self.select].cpu().numpy() for values in (self.y, log_odds, self.groups)
+        The fair rule gives every row its targets; for rows that it was fitted to, models do
+        that did not see the row. Groups that are not known are then the likeliest ones.
+        """
+        if not self.goal.distillation:
+            return
+        self.rule = FairRule(
+            self.n_classes,
+            self.n_groups,
+            self.goal,
+            group_estimator=group_estimator,
+            seed=seed,
         )
-        gap = 2 * (self.goal.tolerance - self.goal.margin)
-        cuts = group_thresholds(y, score, groups, self.goal.constraint, self.n_groups, gap=gap)
-        bound = log_odds.abs().max()
-        cuts = torch.as_tensor(cuts).to(log_odds).clamp(-bound, bound)
-        targets = teacher_log_odds(log_odds, self.groups, cuts)
-        return torch.stack([torch.sigmoid(-targets), torch.sigmoid(targets)], dim=1)
+        labelled = torch.zeros(len(self.y), dtype=torch.bool, device=self.y.device)
+        labelled[self.select] = True
+        y, groups, labelled = (
+            values.cpu().numpy() for values in (self.y, self.groups, labelled)
+        )
+        log_proba, columns = self._read(self.X)
+        scores = self.rule.fit(log_proba, columns, y, groups, labelled=labelled)
+        self.teacher = self._targets(scores)
+        unknown = groups < 0
+        if unknown.any():
+            q = self.rule.posterior.predict(log_proba[unknown], columns[unknown])
+            likeliest = torch.as_tensor(q.sum(1).argmax(1), device=self.groups.device)
+            self.groups = self.groups.clone()
+            self.groups[torch.as_tensor(unknown, device=self.groups.device)] = likeliest
 
-    def _teach_many(self, log_proba):
-        """Offsets of the classes for each group."""
-        rows = self.select
-        scales, offsets = group_offsets(
-            log_proba[rows], self.y[rows], self.groups[rows], self.n_groups
+    def _read(self, X):
+        """Class log-probabilities of rows, and what their group is read from, on the host."""
+        log_proba = predict_log_proba(self.net, X)
+        columns = X
+        if not is_table(X):
+            with frozen(self.net.module_):
+                columns = Encoder(self.net, find_head(self.net, X)).all_rows(X)
+        return tuple(one.double().cpu().numpy() for one in (log_proba, columns))
+
+    def _targets(self, scores):
+        """Class probabilities that the rule's scores stand for, on the device."""
+        scores = torch.as_tensor(scores, dtype=torch.float32, device=self.y.device)
+        if scores.ndim == 1:
+            scores = torch.stack([-scores / 2, scores / 2], dim=1)
+        return scores.softmax(1)
+
+    def mixed_batches(self):
+        """Like `batches`, of rows mixed between the groups, which the teacher labels."""
+        rows, X = mix_rows(
+            self.X,
+            self.sampler.draw(1, min(N_MIXED, 20 * len(self.train)))[0],
+            self.y,
+            self.groups,
+            self.train,
+            generator=self.generator,
         )
-        return (scales[self.groups] * log_proba + offsets[self.groups]).softmax(1)
+        targets = self._targets(self.rule.scores(*self._read(X)))
+        cells = self.cells[rows]
+        everything = torch.arange(len(rows), device=rows.device)
+        sampler = CellSampler(cells, everything, self.generator)
+
+        def batches(n_batches, batch_size):
+            for drawn in sampler.draw(n_batches, batch_size):
+                yield Batch(X[drawn], rows[drawn], len(drawn), targets=targets[drawn])
+
+        return batches
 
     def recipe(self, lr, train_mode):
         """Learning rate and mode of fine-tuning, chosen by the kind of rows where None."""
@@ -171,7 +207,7 @@ class Task:
             y = self.y[batch.rows]
             loss = (1 - share) * weighted_cross_entropy(log_proba, y, weights, importance)
         if share:
-            targets = self.teacher[batch.rows]
+            targets = self.teacher[batch.rows] if batch.targets is None else batch.targets
             loss = loss + share * distillation_loss(log_proba, targets, importance)
         if goal.penalty:
             real = slice(batch.n_real)
@@ -199,21 +235,6 @@ class Task:
         return log_probabilities(self.net, self.net.infer(X)).exp()
 
 
-@dataclass(frozen=True)
-class Verdict:
-    """How a network does on the selection rows, at its best threshold."""
-
-    log_odds: float  # cut-off on log p1 - log p0; 0 for several classes
-    balanced_accuracy: float
-    bias: float
-    objective: float
-
-    @property
-    def threshold(self):
-        """The cut-off as a probability of the positive class."""
-        return float(expit(self.log_odds))
-
-
 class Best:
     """Keeps the best network seen so far, by expected Phi on the selection rows."""
 
@@ -224,41 +245,10 @@ class Best:
 
     def judge(self, log_proba):
         """Verdict on class log-probabilities of the selection rows."""
-        task, goal = self.task, self.task.goal
-        y = task.y[task.select].cpu().numpy()
-        groups = task.groups[task.select].cpu().numpy()
         log_proba = log_proba.double().cpu().numpy()
-        if task.n_classes == 2:
-            curve = threshold_curve(
-                y, log_proba[:, 1] - log_proba[:, 0], groups, goal.constraint, task.n_groups
-            )
-            i = choose_threshold(
-                curve,
-                tolerance=goal.tolerance,
-                caution=goal.caution,
-                slack=SLACK if goal.caution else 0.0,
-            )
-            log_odds, accuracy = curve.thresholds[i], curve.balanced_accuracy[i]
-            bias, error = curve.bias[i], curve.standard_error[i]
-        else:
-            log_odds = 0.0
-            accuracy, bias, error = self._judge_classes(y, groups, log_proba.argmax(1))
-        objective = expected_phi(
-            accuracy, bias, error, tolerance=goal.tolerance, caution=goal.caution
-        )
-        return Verdict(float(log_odds), float(accuracy), float(bias), float(objective))
-
-    def _judge_classes(self, y, groups, predicted):
-        task, constraint = self.task, self.task.goal.constraint
-        shape = task.n_classes, task.n_groups
-        counts = cell_counts(y, groups, *shape)
-        hits = np.eye(task.n_classes)[predicted]
-        rates = cell_rates(hits, y, groups, *shape, constraint.mix(counts))
-        gaps = constraint.class_gaps(rates, counts)
-        errors = constraint.class_errors(rates, counts)
-        recalls = (rates * counts)[..., 1].sum(-1) / counts[..., 1].sum(-1)
-        bias = constraint.over_classes(gaps)
-        return recalls.mean(), bias, constraint.over_classes(gaps, errors)
+        if self.task.n_classes == 2:
+            log_proba = log_proba[:, 1] - log_proba[:, 0]
+        return self.task.selection.choose([log_proba])
 
     def offer(self, log_proba, state_dict):
         """Judge a network; keep a copy of its weights if none was better."""
@@ -269,9 +259,9 @@ class Best:
         return verdict
 
     def _key(self, verdict):
-        """Inside the tolerance by expected Phi; outside it by the smallest bias."""
-        inside = abs(verdict.bias) < self.task.goal.tolerance
-        return inside, verdict.objective if inside else -abs(verdict.bias)
+        """Inside the tolerance by the objective; outside it by the smallest bias."""
+        inside = verdict.reached
+        return inside, verdict.objective if inside else -abs(verdict.apparent_bias)
 
     def offer_net(self):
         """Judge the task's net as it stands."""

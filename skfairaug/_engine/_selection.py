@@ -20,12 +20,16 @@ MAX_THRESHOLDS = 500
 
 @dataclass(frozen=True)
 class Goal:
-    """What is asked of a classifier: a constraint, how tight, and how surely."""
+    """What is asked of a classifier: a constraint, how tight, how surely, and by what loss."""
 
     constraint: Constraint
     tolerance: float
-    caution: float = 1.0
+    caution: float = 0.0
     confidence: float | None = None
+    penalty: float = 0.0
+    margin: float = 0.0  # in units of the bias
+    distillation: float = 0.0
+    balance: str = "labels"
 
 
 @dataclass(frozen=True)
@@ -38,7 +42,9 @@ class Verdict:
     bias: float
     standard_error: float
     probability: float  # that the bias is inside the tolerance
-    objective: float  # of the choice itself, on the rows that made it
+    apparent_bias: float  # on the rows that chose
+    objective: float  # there: expected Phi, or the accuracy of what is surely enough inside
+    reached: bool  # whether the bound is kept there
 
     @property
     def threshold(self):
@@ -91,6 +97,8 @@ class Selection:
         for fold, own in enumerate(counts):
             held += own[self._best(whole - own)]
         honest = self._measures(held[None])
+        apparent = self._measures(whole[[best]])
+        objective, reached = self._worth(apparent)
         return Verdict(
             candidate=int(of[best]),
             log_odds=float(cuts[best]),
@@ -100,7 +108,9 @@ class Selection:
             probability=float(
                 honest.probability_inside(self.goal.tolerance, max(self.goal.caution, 1.0))[0]
             ),
-            objective=self._objective(whole[[best]]),
+            apparent_bias=float(apparent.bias[0]),
+            objective=objective,
+            reached=reached,
         )
 
     def _best(self, counts):
@@ -113,10 +123,16 @@ class Selection:
             confidence=goal.confidence,
         )
 
-    def _objective(self, counts):
-        curve = self._measures(counts)
-        inside = curve.probability_inside(self.goal.tolerance, self.goal.caution)
-        return float(curve.balanced_accuracy[0] * inside[0])
+    def _worth(self, curve):
+        """Objective of a decision on the rows that chose it, and whether it keeps the bound."""
+        goal = self.goal
+        inside = curve.probability_inside(goal.tolerance, goal.caution)[0]
+        accuracy = curve.balanced_accuracy[0]
+        if goal.confidence is None:
+            reached = abs(curve.bias[0]) < goal.tolerance
+            return float(accuracy * inside), bool(reached)
+        reached = inside >= goal.confidence
+        return float(accuracy if reached else inside), bool(reached)
 
     # -- two classes: every cut-off; several: the largest score ----------------
 

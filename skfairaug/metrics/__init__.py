@@ -2,7 +2,6 @@
 
 from skfairaug.metrics._cells import cell_counts
 from skfairaug.metrics._constraints import CONSTRAINTS, Constraint, get_constraint
-from skfairaug.metrics._group_thresholds import group_thresholds
 from skfairaug.metrics._hard import (
     average_odds_difference,
     bias,
@@ -34,7 +33,6 @@ __all__ = [
     "equalized_odds_difference",
     "expected_phi",
     "get_constraint",
-    "group_thresholds",
     "holm",
     "make_fairness_scorer",
     "phi_score",

@@ -1,7 +1,7 @@
 """The method as pure functions of tensors; the files' order is the running order."""
 
 from skfairaug.steps.attack import global_attack, partner_means
-from skfairaug.steps.equalize import distillation_loss, group_offsets, teacher_log_odds
+from skfairaug.steps.distil import distillation_loss
 from skfairaug.steps.importance import (
     counterfactual_gap,
     group_columns,
@@ -14,6 +14,7 @@ from skfairaug.steps.mask import (
     sparsity_penalty,
     start_mask,
 )
+from skfairaug.steps.mix import mix_rows
 from skfairaug.steps.penalty import bias_penalty, weighted_cross_entropy
 from skfairaug.steps.reactivate import reactivate, reestimate_batchnorm
 from skfairaug.steps.rule import (
@@ -36,9 +37,9 @@ __all__ = [
     "fit_multipliers",
     "global_attack",
     "group_columns",
-    "group_offsets",
     "importance_weights",
     "masked_forward",
+    "mix_rows",
     "partner_means",
     "reactivate",
     "reestimate_batchnorm",
@@ -47,6 +48,5 @@ __all__ = [
     "rule_terms",
     "sparsity_penalty",
     "start_mask",
-    "teacher_log_odds",
     "weighted_cross_entropy",
 ]
