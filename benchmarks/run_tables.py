@@ -55,7 +55,9 @@ VARIANTS = {
     "teacher and bias term": (partial(Tuner, penalty=8.0), None),
     "dropout and BatchNorm in training mode": (partial(Tuner, train_mode=True), None),
     "choose on rows not trained on too": (partial(Tuner, validation_fraction=0.4), None),
-    "teacher within 0.02": (partial(Tuner, margin=0.8), None),
+    "rows mixed between the groups": (partial(Tuner, mixing=True), None),
+    "confidence 0.8": (partial(Tuner, confidence=0.8), None),
+    "confidence 0.95": (partial(Tuner, confidence=0.95), None),
     "caution 0": (partial(Tuner, caution=0.0), None),
     "caution 0.5": (partial(Tuner, caution=0.5), None),
     "caution 0.75": (partial(Tuner, caution=0.75), None),
@@ -98,6 +100,7 @@ def run_split(data, sensitive, seed, jobs, args):
         seed,
         data_home=args.data_home,
         validation_rows=args.rows,
+        drop_sensitive=args.drop_sensitive,
         cache_dir=args.cache_dir,
     )
     if args.noise:
@@ -130,7 +133,11 @@ def flip_labels(split, share, seed):
 
 def key(args):
     """What else tells a run apart from others."""
-    return {"rows": args.rows or 0, "noise": args.noise}
+    return {
+        "rows": args.rows or 0,
+        "noise": args.noise,
+        "group": "dropped" if args.drop_sensitive else "in X",
+    }
 
 
 def main():
@@ -139,7 +146,7 @@ def main():
     done = set()
     if out.exists():
         frame = pd.read_csv(out)
-        columns = ["setting", "variant", "rows", "noise", "seed"]
+        columns = ["setting", "variant", "rows", "noise", "group", "seed"]
         done = set(frame[columns].itertuples(index=False, name=None))
     if not args.report:
         tasks = {}
@@ -170,10 +177,11 @@ def write(tasks, out, args):
 
 
 def summaries(frame):
-    """(setting, rows, noise, biased network, table) of each part of the runs."""
+    """(setting, rows, noise, group, biased network, table) of each part of the runs."""
     frame = frame.assign(inside=frame.bias.abs() < TOLERANCE, size=frame.bias.abs())
     order = {name: i for i, name in enumerate(VARIANTS)}
-    for (setting, rows, noise), part in frame.groupby(["setting", "rows", "noise"], sort=False):
+    keys = ["setting", "rows", "noise", "group"]
+    for (setting, rows, noise, group), part in frame.groupby(keys, sort=False):
         groups = part.groupby("variant")
         table = pd.DataFrame(
             {
@@ -181,6 +189,7 @@ def summaries(frame):
                 "std": groups.balanced_accuracy.std(ddof=0),
                 "mean bias size": groups["size"].mean(),
                 "inside": groups.inside.mean(),
+                "claimed": groups.probability_inside.mean(),
                 "Phi": groups.phi.mean(),
                 "seconds": groups.seconds.median(),
                 "seeds": groups.seed.nunique(),
@@ -188,14 +197,14 @@ def summaries(frame):
         ).sort_index(key=lambda names: names.map(order))
         before = part.drop_duplicates("seed")
         biased = before.biased_balanced_accuracy.mean(), before.biased_bias.abs().mean()
-        yield setting, int(rows), noise, biased, table
+        yield setting, int(rows), noise, group, biased, table
 
 
 def report(frame, folder=None):
     """Tables of all settings as text; with a folder, a CSV of each for the documentation."""
     parts = []
-    for setting, rows, noise, (accuracy, gap), table in summaries(frame):
-        title = f"{setting}; validation rows: {rows or 'all'}; flipped labels: {noise:g}"
+    for setting, rows, noise, group, (accuracy, gap), table in summaries(frame):
+        title = f"{setting}, group {group}; validation rows: {rows or 'all'}; flipped: {noise:g}"
         parts.append(
             f"\n{title}\nbiased net: BA {accuracy:.3f}, |bias| {gap:.3f}\n"
             f"{table.to_string(float_format=lambda value: f'{value:.3f}')}"
@@ -203,6 +212,7 @@ def report(frame, folder=None):
         if folder:
             name = setting.replace(" ", "-") + (f"-{rows}" if rows else "")
             name += f"-noise{noise:g}" if noise else ""
+            name += "-dropped" if group == "dropped" else ""
             before = pd.DataFrame(
                 {"BA": accuracy, "mean bias size": gap},
                 index=["biased network, best threshold"],
@@ -221,6 +231,9 @@ def parse():
     parser.add_argument("--variants", type=names(VARIANTS), default=MAIN)
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--rows", type=int, help="cut the validation set")
+    parser.add_argument(
+        "--drop-sensitive", action="store_true", help="leave the group's columns out of X"
+    )
     parser.add_argument("--noise", type=float, default=0.0, help="share of labels flipped")
     parser.add_argument("--n-jobs", type=int, default=1)
     parser.add_argument("--cache-dir", default="benchmarks/output/nets")

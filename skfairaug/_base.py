@@ -146,15 +146,16 @@ class NetHolder(BaseEstimator):
         """What is asked of the network."""
         return Goal(get_constraint(self.constraint), self.tolerance)
 
-    def _make_task(self, net, rows, train, select, seed):
+    def _make_task(self, net, rows, train, select, seed, measure=()):
         X = on_device(net, rows.X)
         check_output(net, X, len(self.classes_))
         if not hasattr(net, "classes_inferred_"):
             # Weights were loaded, not trained here; the net's own scorers want classes.
             net.classes_inferred_ = np.arange(len(self.classes_))
-        y, groups, train, select = (
+        measure = np.asarray(measure, dtype=np.int64)
+        y, groups, train, select, measure = (
             torch.as_tensor(values, device=X.device)
-            for values in (rows.y, rows.groups.codes, train, select)
+            for values in (rows.y, rows.groups.codes, train, select, measure)
         )
         known = torch.as_tensor(np.flatnonzero(rows.groups.codes >= 0), device=X.device)
         whole = len(known) == len(groups)
@@ -172,6 +173,7 @@ class NetHolder(BaseEstimator):
             n_groups=len(rows.groups.names),
             train=train,
             select=select,
+            measure=measure,
             goal=self._goal(),
             columns=columns,
             group_values=values,
@@ -308,7 +310,8 @@ class BaseIntraProcessor(ClassifierMixin, MetaEstimatorMixin, NetHolder):
         select = np.flatnonzero(chooses)
         own, _ = split_cells(rows.cells[select], 1 - self.validation_fraction, seed)
         train = np.sort(np.concatenate([select[own], np.flatnonzero(~chooses)]))
-        return self._make_task(net, rows, train, select, seed)
+        measure = np.flatnonzero(~held_out & (rows.groups.codes >= 0))
+        return self._make_task(net, rows, train, select, seed, measure)
 
     def _goal(self):
         return Goal(get_constraint(self.constraint), self.tolerance, caution=self.caution)

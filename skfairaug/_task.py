@@ -10,7 +10,6 @@ import numpy as np
 import torch
 
 from skfairaug._engine._fair_rule import FairRule
-from skfairaug._engine._posterior import deal
 from skfairaug._engine._selection import Goal, Selection
 from skfairaug._nets import Encoder, find_head, frozen, log_probabilities, predict_log_proba
 from skfairaug._rows import at, batches_of, is_table
@@ -20,9 +19,6 @@ from skfairaug.metrics._soft import soft_bias
 from skfairaug.steps.distil import distillation_loss
 from skfairaug.steps.mix import mix_rows
 from skfairaug.steps.penalty import bias_penalty, weighted_cross_entropy
-
-#: Parts of the selection rows that are left out in turn, to say what holds on new rows.
-N_FOLDS = 5
 
 #: Rows mixed between the groups that a table's network learns the rule from.
 N_MIXED = 30_000
@@ -44,7 +40,8 @@ class Task:
     """Rows of the validation set on the net's device, and what is known of them.
 
     `train` are the rows that the network is fitted to, `select` those that choose
-    among networks and thresholds; they may overlap.
+    among networks and thresholds; they may overlap. `measure` are rows that the network was
+    trained on before: they measure the bias and say nothing of accuracy.
     """
 
     net: object
@@ -59,6 +56,7 @@ class Task:
     columns: torch.Tensor
     group_values: torch.Tensor
     generator: torch.Generator
+    measure: torch.Tensor
     best: "Best" = field(init=False)
     teacher: torch.Tensor | None = None  # class probabilities for every row
     rule: FairRule | None = None  # what they come from
@@ -91,10 +89,18 @@ class Task:
 
     @cached_property
     def selection(self):
-        """The selection rows, as they choose."""
-        y, groups = (values[self.select].cpu().numpy() for values in (self.y, self.groups))
-        fold = deal(y * self.n_groups + groups, N_FOLDS, self.generator.initial_seed() % 2**32)
-        return Selection(y, groups, fold, self.n_classes, self.n_groups, self.goal)
+        """The rows that choose, those that only measure the bias last."""
+        rows = torch.cat([self.select, self.measure])
+        y, groups = (values[rows].cpu().numpy() for values in (self.y, self.groups))
+        return Selection(
+            y,
+            groups,
+            self.n_classes,
+            self.n_groups,
+            self.goal,
+            seed=self.generator.initial_seed() % 2**31,
+            seen=np.arange(len(y)) >= len(self.select),
+        )
 
     @cached_property
     def sampler(self):
@@ -245,10 +251,14 @@ class Best:
 
     def judge(self, log_proba):
         """Verdict on class log-probabilities of the selection rows."""
+        task = self.task
+        if len(task.measure):
+            seen = predict_log_proba(task.net, at(task.X, task.measure))
+            log_proba = torch.cat([log_proba, seen])
         log_proba = log_proba.double().cpu().numpy()
-        if self.task.n_classes == 2:
+        if task.n_classes == 2:
             log_proba = log_proba[:, 1] - log_proba[:, 0]
-        return self.task.selection.choose([log_proba])
+        return task.selection.choose([log_proba])
 
     def offer(self, log_proba, state_dict):
         """Judge a network; keep a copy of its weights if none was better."""

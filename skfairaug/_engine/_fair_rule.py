@@ -2,17 +2,17 @@
 
 import numpy as np
 
-from skfairaug._engine._posterior import CellPosterior, deal
+from skfairaug._engine._posterior import CellPosterior
 from skfairaug._engine._selection import Selection
-from skfairaug.steps.rule import fit_multipliers, rule_scores, rule_terms
+from skfairaug.steps.rule import RuleTerms, fit_multipliers, rule_scores, rule_terms
 
 #: Tolerances that multipliers are fitted for, as shares of the one asked for, and what they
 #: are multiplied by: a few numbers, so that the choice among them flatters itself little.
 SHARES = (1.0, 0.6, 0.3, 0.0)
 FACTORS = (0.4, 0.6, 0.8, 0.9, 1.0, 1.1, 1.25, 1.5, 1.8)
 
-#: Parts of the rows that are left out in turn, to estimate and to choose.
-N_FOLDS = 4, 5
+#: Parts of the rows that are left out in turn to estimate the cell posterior.
+N_FOLDS = 4
 
 
 class FairRule:
@@ -50,7 +50,7 @@ class FairRule:
             n_groups,
             by_label=bool(goal.constraint.labels),
             group_estimator=group_estimator,
-            n_folds=N_FOLDS[0],
+            n_folds=N_FOLDS,
             seed=seed,
         )
 
@@ -66,8 +66,8 @@ class FairRule:
         y, groups : ndarray of shape (n_samples,), int
             Class and group of each row; a group of -1 is not known.
         labelled : ndarray of bool of shape (n_samples,), default=None
-            Rows that the biased model was not trained on: they calibrate it and, where
-            their group is known, choose. None: all.
+            Rows that the biased model was not trained on: they calibrate it and say how
+            accurate it is; all rows whose group is known measure the bias. None: all.
 
         Returns
         -------
@@ -76,22 +76,22 @@ class FairRule:
         """
         labelled = np.ones(len(y), dtype=bool) if labelled is None else labelled
         q = self.posterior.fit(log_proba, columns, y, groups, labelled=labelled)
-        chooses = labelled & (groups >= 0)
-        y, groups = y[chooses], groups[chooses]
-        cells = y * self.n_groups + groups
+        known = groups >= 0
+        y, groups, seen = y[known], groups[known], ~labelled[known]
         shape = self.n_classes, self.n_groups
-        self.shares = np.bincount(cells, minlength=np.prod(shape)).reshape(shape) / len(cells)
-        terms = rule_terms(q[chooses], self.shares, self.goal.constraint)
+        cells = np.bincount((y * self.n_groups + groups)[~seen], minlength=np.prod(shape))
+        self.shares = cells.reshape(shape) / cells.sum()
+        terms = rule_terms(q[known], self.shares, self.goal.constraint)
+        held = RuleTerms(*(term[~seen] for term in terms))
         gap = self.goal.constraint.gap_tolerance(self.goal.tolerance, *shape)
-        fitted = [fit_multipliers(terms, share * gap) for share in SHARES]
+        fitted = [fit_multipliers(held, share * gap) for share in SHARES]
         tried = [factor * one for one in fitted for factor in FACTORS]
-        fold = deal(cells, N_FOLDS[1], self.seed + 1)
-        self.selection = Selection(y, groups, fold, *shape, self.goal)
+        self.selection = Selection(y, groups, *shape, self.goal, seed=self.seed + 1, seen=seen)
         scores = [_decisive(rule_scores(terms, one)) for one in tried]
         self.verdict = self.selection.choose(scores)
         self.multipliers = tried[self.verdict.candidate]
         self.cut, self.scale = self.verdict.log_odds, 1.0
-        self.scale = _spread(_decisive(log_proba[chooses])) / max(
+        self.scale = _spread(_decisive(log_proba[known])) / max(
             _spread(scores[self.verdict.candidate]), np.finfo(np.float32).tiny
         )
         return self._scores_of(q)

@@ -7,6 +7,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from skfairaug._engine._folds import deal
 from skfairaug.steps.rule import cell_posterior
 
 #: Strengths of the group classifier's regularisation: start, factor and range of the search.
@@ -165,31 +166,6 @@ def _log_odds(log_proba):
     if log_proba.shape[1] > 2:
         return log_softmax(log_proba, axis=1)
     return log_proba[:, 1:] - log_proba[:, :1]
-
-
-def deal(cells, n_folds, seed):
-    """Number of the fold of each row, every cell dealt out evenly.
-
-    Parameters
-    ----------
-    cells : ndarray of shape (n_samples,), int
-        Cell of each row.
-    n_folds : int
-        How many folds.
-    seed : int
-        Which row goes where.
-
-    Returns
-    -------
-    fold : ndarray of shape (n_samples,), int
-        0 to `n_folds` - 1. Folds are of equal size, and so are their parts of a cell, up to
-        one row.
-    """
-    order = np.random.RandomState(seed).permutation(len(cells))
-    order = order[np.argsort(cells[order], kind="stable")]
-    fold = np.empty(len(cells), dtype=np.int64)
-    fold[order] = np.arange(len(cells)) % n_folds
-    return fold
 
 
 def search(cross_fit, loss):

@@ -10,12 +10,15 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import expit
 
+from skfairaug._engine._folds import deal
 from skfairaug.metrics._constraints import Constraint
-from skfairaug.metrics._inside import probability_inside
 from skfairaug.metrics._threshold import ThresholdCurve, choose_threshold
 
 #: Cut-offs of one score that are compared.
 MAX_THRESHOLDS = 500
+
+#: Parts of the rows that are left out in turn.
+N_FOLDS = 5
 
 
 @dataclass(frozen=True)
@@ -55,23 +58,32 @@ class Verdict:
 class Selection:
     """Rows that choose, dealt into folds.
 
+    Rows that the biased model was trained on say nothing of its accuracy, but how many of each
+    group are decided for they do say, unless the model treats them otherwise than new rows. So
+    they measure the bias too, and where they disagree with the others by more than chance, that
+    counts as uncertainty.
+
     Parameters
     ----------
     y, groups : ndarray of shape (n_samples,), int
         Class and group of each row.
-    fold : ndarray of shape (n_samples,), int
-        Fold of each row.
     n_classes, n_groups : int
         How many there are.
     goal : Goal
         What is asked for.
+    seed : int
+        Which row is in which fold.
+    seen : ndarray of bool of shape (n_samples,), default=None
+        Rows that the biased model was trained on. None: no row was.
     """
 
-    def __init__(self, y, groups, fold, n_classes, n_groups, goal):
-        self.y, self.groups, self.fold = y, groups, fold
-        self.n_classes, self.n_groups, self.goal = n_classes, n_groups, goal
-        self.n_folds = int(fold.max()) + 1
-        self.cell = (fold * n_groups + groups) * n_classes + y
+    def __init__(self, y, groups, n_classes, n_groups, goal, *, seed=0, seen=None):
+        self.y, self.groups, self.goal = y, groups, goal
+        self.n_classes, self.n_groups = n_classes, n_groups
+        seen = np.zeros(len(y), dtype=bool) if seen is None else seen
+        self.n_sources = 2 if seen.any() else 1
+        cell = (seen * n_groups + groups) * n_classes + y
+        self.cell = deal(cell, N_FOLDS, seed) * (self.n_sources * n_groups * n_classes) + cell
 
     def choose(self, candidates):
         """The best of several candidates with its best cut-off.
@@ -137,7 +149,7 @@ class Selection:
     # -- two classes: every cut-off; several: the largest score ----------------
 
     def _table(self, scores):
-        """Cut-offs, and decisions by fold: (n_folds, n_cuts, n_groups, n_classes, 2 or C)."""
+        """Cut-offs, and decisions: (n_folds, n_cuts, n_sources, n_groups, n_classes, 2 or C)."""
         if scores.ndim == 2:
             hits = self._count(scores.argmax(1), self.n_classes)
             return np.zeros(1), hits[:, None]
@@ -151,46 +163,50 @@ class Selection:
         return cuts, np.moveaxis(decisions, -2, 1)
 
     def _count(self, codes, n_codes):
-        shape = self.n_folds, self.n_groups, self.n_classes, n_codes
+        shape = N_FOLDS, self.n_sources, self.n_groups, self.n_classes, n_codes
         flat = np.bincount(self.cell * n_codes + codes, minlength=int(np.prod(shape)))
         return flat.reshape(shape)
 
     def _measures(self, decisions):
-        """Curve of decisions counted in (n_decisions, n_groups, n_classes, n_predicted)."""
-        constraint = self.goal.constraint
-        sizes = decisions.sum(-1)
-        recalls = np.diagonal(decisions.sum(1), axis1=1, axis2=2) / sizes.sum(1).clip(1)
+        """Curve of decisions counted in (n_decisions, n_sources, n_groups, n_classes, ...)."""
+        held, pooled = decisions[:, 0], decisions.sum(1)
+        hits = np.diagonal(held.sum(1), axis1=1, axis2=2)
+        accuracy = (hits / held.sum((1, 3)).clip(1)).mean(1)
+        gap, error, statistics, errors = self._bias(pooled)
+        if self.n_sources == 2:
+            seen = decisions[:, 1]
+            (first, e, *_), (second, f, *_) = self._bias(held), self._bias(seen)
+            beyond = np.maximum((first - second) ** 2 - e**2 - f**2, 0.0)
+            beyond *= (seen[0].sum() / pooled[0].sum()) ** 2
+            error = np.sqrt(error**2 + beyond)
+            errors = np.sqrt(errors**2 + beyond[:, None, None] / 2)
+        return ThresholdCurve(
+            np.arange(len(gap)), accuracy, gap, error, statistics, errors
+        )
+
+    def _bias(self, decisions):
+        """Gap and its error, statistics of the groups and theirs, of counted decisions."""
+        constraint, sizes = self.goal.constraint, decisions.sum(-1)
         if self.n_classes == 2:
             rates = decisions[..., 1] / sizes.clip(1)
-            return ThresholdCurve(
-                np.arange(len(rates)),
-                recalls.mean(1),
+            return (
                 constraint.gap(rates, sizes),
                 constraint.standard_error(rates, sizes),
                 *constraint.statistics_and_errors(rates, sizes),
             )
-        return self._measures_of_classes(decisions, sizes, recalls.mean(1))
-
-    def _measures_of_classes(self, decisions, sizes, accuracy):
-        """The same for several classes, each against the rest."""
-        constraint = self.goal.constraint
-        own = np.moveaxis(np.diagonal(decisions, axis1=2, axis2=3), -1, 1)
-        counts = np.stack(
-            [sizes.sum(2)[:, None] - sizes.swapaxes(1, 2), sizes.swapaxes(1, 2)], -1
-        )
-        predicted = decisions.sum(2).swapaxes(1, 2)  # (n_decisions, n_classes, n_groups)
-        rates = np.stack([predicted - own, own], -1) / counts.clip(1)
-        gaps = np.stack([constraint.class_gaps(r, c) for r, c in zip(rates, counts, strict=True)])
-        errors = np.stack(
-            [constraint.class_errors(r, c) for r, c in zip(rates, counts, strict=True)]
-        )
+        # One class against the rest: hits, and decisions for it, of (n_decisions, C, G).
+        hits = np.moveaxis(np.diagonal(decisions, axis1=2, axis2=3), -1, 1)
+        chosen, own = np.moveaxis(decisions.sum(2), -1, 1), sizes.swapaxes(1, 2)
+        counts = np.stack([own.sum(1, keepdims=True) - own, own], -1)
+        rates = np.stack([chosen - hits, hits], -1) / counts.clip(1)
+        gaps = [constraint.class_gaps(*one) for one in zip(rates, counts, strict=True)]
+        errors = [constraint.class_errors(*one) for one in zip(rates, counts, strict=True)]
         pairs = list(zip(gaps, errors, strict=True))
-        return ThresholdCurve(
-            np.zeros(len(rates)),
-            accuracy,
-            np.array([constraint.over_classes(gap) for gap, _ in pairs]),
-            np.array([constraint.over_classes(gap, error) for gap, error in pairs]),
-        )
+        gap = np.array([constraint.over_classes(one) for one in gaps])
+        error = np.array([constraint.over_classes(*pair) for pair in pairs])
+        # As two groups, the gap of which is the bias of the class that counts.
+        two = [np.stack([one, 0 * one], -1)[..., None] for one in (gap, error)]
+        return gap, error, *two
 
 
 def _cut_offs(scores):

@@ -130,6 +130,7 @@ def _fit_and_judge(model, part, test, goal):
         **{name: gaps.get(name, np.nan) for name in MEASURES},
         "bias": gap,
         "phi": accuracy if abs(gap) < goal["tolerance"] else 0.0,
+        "probability_inside": getattr(last_step(model), "probability_inside_", np.nan),
         "fit_seconds": fitted - start,
         "predict_seconds": predicted - fitted,
     }

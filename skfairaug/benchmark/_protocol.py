@@ -63,6 +63,7 @@ class Run:
     seconds: float
     validation_balanced_accuracy: float
     validation_bias: float
+    probability_inside: float
     biased_balanced_accuracy: float
     biased_bias: float
     net_seconds: float
@@ -307,6 +308,7 @@ def debias(tuner, splits, seed, *, training_rows=None, net_seconds=0.0):
         seconds=seconds,
         validation_balanced_accuracy=tuner.balanced_accuracy_,
         validation_bias=tuner.bias_,
+        probability_inside=tuner.probability_inside_,
         biased_balanced_accuracy=before[0],
         biased_bias=before[1],
         net_seconds=net_seconds,

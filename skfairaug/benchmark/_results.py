@@ -24,6 +24,7 @@ COLUMNS = (
     *MEASURES,
     "bias",
     "phi",
+    "probability_inside",
     "fit_seconds",
     "predict_seconds",
     "estimator_seconds",

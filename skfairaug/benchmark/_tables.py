@@ -14,6 +14,7 @@ from skorch import NeuralNetClassifier
 
 from skfairaug._finetuner import FairAugmentFineTuner
 from skfairaug._nets import isolated_random_state
+from skfairaug._rule import FairRule
 from skfairaug.benchmark._compare import compare
 from skfairaug.benchmark._paper import PUBLISHED, Published
 from skfairaug.benchmark._pareto import ParetoDisplay
@@ -79,6 +80,7 @@ def methods(n_features):
         "Proposed": FairAugmentFineTuner.paper(None),
         "Proposed joint": FairAugmentFineTuner.paper(None, "joint"),
         OURS: FairAugmentFineTuner(None),
+        "FairRule": FairRule(None),
         "ThresholdOnly": ThresholdOnly(None),
         "PlainFineTuning": PlainFineTuning(None),
         "BiasGradientFineTuning": BiasGradientFineTuning(None),
@@ -105,6 +107,7 @@ def strong_methods():
     return {
         "Baseline, strong network": ThresholdOnly(None, constraint=None),
         "FairAugmentFineTuner, strong network": FairAugmentFineTuner(None),
+        "FairRule, strong network": FairRule(None),
         "ThresholdOnly, strong network": ThresholdOnly(None),
         "PlainFineTuning, strong network": PlainFineTuning(None),
         "ThresholdOptimizer, strong network": ThresholdOptimizer(None),
@@ -126,6 +129,7 @@ def tree_methods(trees):
     """
     return {
         "Baseline, LightGBM": ThresholdOnly(trees(), constraint=None),
+        "FairRule, LightGBM": FairRule(trees()),
         "ThresholdOnly, LightGBM": ThresholdOnly(trees()),
         "ThresholdOptimizer, LightGBM": ThresholdOptimizer(trees()),
         "ExponentiatedGradient, LightGBM": ExponentiatedGradient(trees()),
@@ -303,6 +307,7 @@ def table(setting, results):
             "std": summary["balanced_accuracy_std"],
             "abs bias": summary["abs_bias"],
             "inside": summary["inside"],
+            "claimed": summary["claimed"],
             "Phi": summary["phi"],
             "Phi low": summary["phi_low"],
             "Phi high": summary["phi_high"],
