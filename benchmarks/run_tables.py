@@ -204,7 +204,9 @@ def report(frame, folder=None):
     """Tables of all settings as text; with a folder, a CSV of each for the documentation."""
     parts = []
     for setting, rows, noise, group, (accuracy, gap), table in summaries(frame):
-        title = f"{setting}, group {group}; validation rows: {rows or 'all'}; flipped: {noise:g}"
+        title = (
+            f"{setting}, group {group}; validation rows: {rows or 'all'}; flipped: {noise:g}"
+        )
         parts.append(
             f"\n{title}\nbiased net: BA {accuracy:.3f}, |bias| {gap:.3f}\n"
             f"{table.to_string(float_format=lambda value: f'{value:.3f}')}"

@@ -8,4 +8,10 @@ from skfairaug.auditing._audit import audit
 
 __version__ = "0.1.0.dev0"
 
-__all__ = ["AdversarialAugmenter", "FairAugmentFineTuner", "FairRule", "MaskReactivator", "audit"]
+__all__ = [
+    "AdversarialAugmenter",
+    "FairAugmentFineTuner",
+    "FairRule",
+    "MaskReactivator",
+    "audit",
+]

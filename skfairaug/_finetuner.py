@@ -12,9 +12,9 @@ from skfairaug._attacker import Attacker
 from skfairaug._augmenter import AdversarialAugmenter
 from skfairaug._base import BaseIntraProcessor
 from skfairaug._distributed import shared_steps
+from skfairaug._engine._selection import Goal
 from skfairaug._reactivator import MaskReactivator, to_numpy
 from skfairaug._rows import is_table
-from skfairaug._engine._selection import Goal
 from skfairaug._task import fine_tune
 from skfairaug.metrics._constraints import get_constraint
 from skfairaug.steps.mask import density
@@ -67,6 +67,21 @@ class FairAugmentFineTuner(BaseIntraProcessor):
         Standard errors of the bias that the choice of epoch and threshold allows for,
         see :func:`~skfairaug.metrics.expected_phi`; 0 trusts the validation rows, as
         the paper does.
+    confidence : float, default=None
+        Probability, in (0, 1), with which the bias on new rows shall be inside the tolerance:
+        the most accurate choice that is that sure is taken. None weighs it against accuracy
+        (expected Phi).
+    group_estimator : classifier, default=None
+        Guesses the group of a row for the fair teacher; not fitted, has `predict_proba`. None
+        is a logistic regression on the columns of a table, and on the network's
+        representation of images, texts and rows by name.
+    missing_groups : {"error", "infer"}, default="error"
+        What a missing value in `sensitive_features` is. "infer": the row's group is not known;
+        the teacher labels the row, which helps to fine-tune and chooses nothing.
+    mixing : bool, default=False
+        Whether a table's network learns from rows mixed between the groups
+        (:func:`~skfairaug.steps.mix_rows`), which the teacher labels, instead of from the rows
+        themselves.
     distillation : float, default=None
         Share of the fair teacher in the loss, in [0, 1]; the labels have the rest. 0
         switches it off, as in the paper. None takes 1 for two classes and 0.5 for more.
@@ -84,8 +99,10 @@ class FairAugmentFineTuner(BaseIntraProcessor):
         Whether the network behaves as in training while fine-tuning; False drops nothing,
         keeps the statistics of BatchNorm, and neither crops nor flips. None takes True for
         images (rows of several dimensions) and False for others.
-    max_epochs : int, default=10
-        Epochs of fine-tuning; after each, the network is a candidate.
+    max_epochs : int, default=None
+        Epochs of fine-tuning; after each, the network is a candidate. None takes 10, and 20
+        and 40 more while the network's expected Phi is behind its teacher's by 0.003 and still
+        growing.
     steps_per_epoch : int, default=30
         Batches in an epoch, whatever the number of rows.
     lr : float, default=None
@@ -119,12 +136,18 @@ class FairAugmentFineTuner(BaseIntraProcessor):
         Names of the groups.
     history_ : skorch History
         Loss, bias, balanced accuracy and expected Phi per epoch.
-    balanced_accuracy_ : float
-        Balanced accuracy of the result on the rows that chose it.
-    bias_ : float
-        Signed bias there: first minus second group.
+    balanced_accuracy_, bias_ : float
+        Estimates for new rows: epoch aside, the choice is made again without each fifth of the
+        rows, and judged on it. The bias of two groups is signed, first minus second.
+    bias_standard_error_ : float
+        Of that bias.
+    probability_inside_ : float
+        That the bias on new rows is below the tolerance, all groups together.
     objective_ : float
-        Expected Phi there.
+        Expected Phi of the choice on the rows that made it.
+    rule_ : Verdict
+        The same of the fair teacher: its `balanced_accuracy`, `bias`, `standard_error`,
+        `probability` and `objective`; with a `distillation` above 0.
     mask_ : dict of str to ndarray
         Parameter name -> bool mask of the weights kept; with a reactivator.
     density_ : float
@@ -139,13 +162,16 @@ class FairAugmentFineTuner(BaseIntraProcessor):
     Warns
     -----
     FairnessNotReachedWarning
-        If the least biased network misses the tolerance on the validation rows, or
-        only a constant prediction meets it.
+        If the bound was missed, is likelier missed than kept (with a `confidence`: is not kept
+        that surely), or only a constant prediction keeps it.
+    ConvergenceWarning
+        If the network ends far behind its teacher.
 
     See Also
     --------
     AdversarialAugmenter : Step 1 alone.
     MaskReactivator : Step 2 alone.
+    FairRule : The teacher alone, over any classifier.
     skfairaug.metrics.expected_phi : What chooses epoch and threshold.
 
     Notes
@@ -161,11 +187,11 @@ class FairAugmentFineTuner(BaseIntraProcessor):
     probabilities, :math:`\tilde\mu` the soft bias on the natural distribution, p the
     `penalty` and m the `margin`. The paper has the first term only.
 
-    The fair teacher is the biased network with one threshold per group
-    (:func:`~skfairaug.metrics.group_thresholds`), or for more than two classes with offsets
-    of the classes per group (:func:`~skfairaug.steps.group_offsets`): it needs the group to
-    predict, the network that learns from it does not. Its targets say what the network knew
-    of each row, where a label says what happened once, so a few hundred rows go a long way.
+    The fair teacher is the best decision under the bound that does not see the group
+    (:class:`FairRule`): its targets for a row come from models that did not see the row, so
+    that the network cannot learn from them which row was in which group. They say what the
+    biased network knew of each row, where a label says what happened once, so a few hundred
+    rows go a long way.
 
     The network's own callbacks run during fine-tuning, except early stopping: the
     choice by expected Phi takes its place. The optimizer is Adam with a one-cycle
@@ -356,7 +382,7 @@ class FairAugmentFineTuner(BaseIntraProcessor):
     def _debias(self, task):
         for name in ("mask_", "density_", "attack_probabilities_", "rule_"):
             vars(self).pop(name, None)  # of an earlier fit with other steps
-        task.make_teacher(self._seeded_group_estimator(task), task.generator.initial_seed())
+        task.make_teacher(self.group_estimator, task.generator.initial_seed())
         if task.rule is not None:
             self.rule_ = task.rule.verdict
         attacker = None
@@ -402,7 +428,7 @@ class FairAugmentFineTuner(BaseIntraProcessor):
         return task.mixed_batches()
 
     def _fine_tune(self, task, batches):
-        """Rounds of fine-tuning, until the network has learned what its teacher knows."""
+        """Rounds of fine-tuning, until the network has caught up with its teacher."""
         given = self.max_epochs is not None
         for epochs in (self.max_epochs,) if given else ROUNDS:
             before = task.best.verdict.objective
@@ -429,12 +455,3 @@ class FairAugmentFineTuner(BaseIntraProcessor):
                 ConvergenceWarning,
                 stacklevel=5,  # _fine_tune, _debias, fit, _fit_context, the caller
             )
-
-    def _seeded_group_estimator(self, task):
-        """The classifier of the groups that was given, with the task's seed where it has none."""
-        if self.group_estimator is None:
-            return None
-        estimator = clone(self.group_estimator)
-        if getattr(estimator, "random_state", 0) is None:
-            estimator.set_params(random_state=task.generator.initial_seed())
-        return estimator

@@ -13,6 +13,7 @@ from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
 
 from skfairaug._base import NetHolder
+from skfairaug._engine._selection import Goal
 from skfairaug._nets import (
     Encoder,
     evaluating,
@@ -24,7 +25,6 @@ from skfairaug._nets import (
     predict_log_proba,
 )
 from skfairaug._rows import at, batches_of, on_device
-from skfairaug._engine._selection import Goal
 from skfairaug._task import Best, record
 from skfairaug._training import check_finite
 from skfairaug.metrics._constraints import get_constraint

@@ -3,17 +3,16 @@
 from numbers import Real
 
 import numpy as np
-import pandas as pd
 from scipy.special import expit, softmax
-from sklearn.base import _fit_context, clone
+from sklearn.base import _fit_context
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_feature_names, _check_n_features, check_is_fitted
 
 from skfairaug._base import Rows
-from skfairaug._engine import _fair_rule
 from skfairaug._engine._claims import store_claims, warn_unless_reached
 from skfairaug._engine._columns import ColumnReader, is_raw
+from skfairaug._engine._fair_rule import FairRule as FittedRule
 from skfairaug._engine._selection import Goal
 from skfairaug._groups import encode_groups
 from skfairaug._nets import (
@@ -46,8 +45,8 @@ class FairRule(PostProcessor):
 
     Post-processes any fitted classifier with `predict_proba`: trees, a Pipeline, a logistic
     regression, a network. What it says of a row and how likely the row is of each group make
-    one score, and a cut-off on it is the most accurate decision whose bias is bounded [1]_ [2]_.
-    No sensitive feature is needed to predict.
+    one score, and a cut-off on it is the most accurate decision whose bias is bounded
+    [1]_ [2]_. No sensitive feature is needed to predict.
 
     Parameters
     ----------
@@ -236,16 +235,11 @@ class FairRule(PostProcessor):
             get_constraint(self.constraint), self.tolerance, self.caution, self.confidence
         )
         self.reader_ = ColumnReader().fit(rows.X) if is_raw(rows.X) else None
-        group_estimator = self.group_estimator
-        if group_estimator is not None:
-            group_estimator = clone(group_estimator)
-            if getattr(group_estimator, "random_state", 0) is None:
-                group_estimator.set_params(random_state=self._seed)
-        self._rule = _fair_rule.FairRule(
+        self._rule = FittedRule(
             len(self.classes_),
             len(self.groups_),
             goal,
-            group_estimator=group_estimator,
+            group_estimator=self.group_estimator,
             seed=self._seed,
         )
         log_proba, columns = self._read(rows.X)

@@ -16,7 +16,7 @@ from skfairaug._rows import at, batches_of, is_table
 from skfairaug._training import CellSampler, Trainer
 from skfairaug.metrics._cells import cell_counts
 from skfairaug.metrics._soft import soft_bias
-from skfairaug.steps.distil import distillation_loss
+from skfairaug.steps.distil import distillation_loss, group_offsets
 from skfairaug.steps.mix import mix_rows
 from skfairaug.steps.penalty import bias_penalty, weighted_cross_entropy
 
@@ -130,7 +130,17 @@ class Task:
         The fair rule gives every row its targets; for rows that it was fitted to, models do
         that did not see the row. Groups that are not known are then the likeliest ones.
         """
+        by_rule = self.n_classes == 2 or self.goal.constraint.is_gap
+        if not (self.goal.distillation and by_rule) and bool((self.groups < 0).any()):
+            raise ValueError(
+                "missing_groups='infer' needs the fair rule as teacher, which infers them: a "
+                "distillation above 0, and with several classes a constraint other than "
+                "'bias_amplification'."
+            )
         if not self.goal.distillation:
+            return
+        if not by_rule:
+            self.teacher = self._without_prior_shift()
             return
         self.rule = FairRule(
             self.n_classes,
@@ -153,6 +163,18 @@ class Task:
             likeliest = torch.as_tensor(q.sum(1).argmax(1), device=self.groups.device)
             self.groups = self.groups.clone()
             self.groups[torch.as_tensor(unknown, device=self.groups.device)] = likeliest
+
+    def _without_prior_shift(self):
+        """Of the network, less how often each class was seen in each group.
+
+        Bias amplification of several classes asks for no more. On digits this teacher was
+        ahead of the fair rule; it reads the group of each row, which images show.
+        """
+        log_proba, rows = predict_log_proba(self.net, self.X), self.select
+        scales, offsets = group_offsets(
+            log_proba[rows], self.y[rows], self.groups[rows], self.n_groups
+        )
+        return (scales[self.groups] * log_proba + offsets[self.groups]).softmax(1)
 
     def _read(self, X):
         """Class log-probabilities of rows, and what their group is read from, on the host."""

@@ -131,4 +131,6 @@ def _decisive(scores):
 
 def _spread(scores):
     """Standard deviation of scores, of several classes about each row's mean."""
-    return float((scores - scores.mean(-1, keepdims=True) if scores.ndim == 2 else scores).std())
+    return float(
+        (scores - scores.mean(-1, keepdims=True) if scores.ndim == 2 else scores).std()
+    )

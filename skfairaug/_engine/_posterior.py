@@ -46,7 +46,7 @@ class CellPosterior:
         self.n_classes = n_classes
         self.n_groups = n_groups
         self.by_label = by_label
-        self.group_estimator = group_estimator
+        self.group_estimator = seeded(group_estimator, seed)
         self.n_folds = n_folds
         self.seed = seed
 
@@ -166,6 +166,19 @@ def _log_odds(log_proba):
     if log_proba.shape[1] > 2:
         return log_softmax(log_proba, axis=1)
     return log_proba[:, 1:] - log_proba[:, :1]
+
+
+def seeded(estimator, seed):
+    """A clone of an estimator whose random states that are None are set, nested ones too."""
+    if estimator is None:
+        return None
+    estimator = clone(estimator)
+    unset = {
+        name: seed
+        for name, value in estimator.get_params(deep=True).items()
+        if name.rsplit("__", 1)[-1] == "random_state" and value is None
+    }
+    return estimator.set_params(**unset)
 
 
 def search(cross_fit, loss):

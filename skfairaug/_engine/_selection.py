@@ -106,7 +106,7 @@ class Selection:
         whole = counts.sum(0)
         best = self._best(whole)
         held = np.zeros(whole.shape[1:])
-        for fold, own in enumerate(counts):
+        for own in counts:
             held += own[self._best(whole - own)]
         honest = self._measures(held[None])
         apparent = self._measures(whole[[best]])
@@ -149,7 +149,7 @@ class Selection:
     # -- two classes: every cut-off; several: the largest score ----------------
 
     def _table(self, scores):
-        """Cut-offs, and decisions: (n_folds, n_cuts, n_sources, n_groups, n_classes, 2 or C)."""
+        """Cut-offs, and decisions (n_folds, n_cuts, n_sources, n_groups, n_classes, C)."""
         if scores.ndim == 2:
             hits = self._count(scores.argmax(1), self.n_classes)
             return np.zeros(1), hits[:, None]
@@ -180,9 +180,7 @@ class Selection:
             beyond *= (seen[0].sum() / pooled[0].sum()) ** 2
             error = np.sqrt(error**2 + beyond)
             errors = np.sqrt(errors**2 + beyond[:, None, None] / 2)
-        return ThresholdCurve(
-            np.arange(len(gap)), accuracy, gap, error, statistics, errors
-        )
+        return ThresholdCurve(np.arange(len(gap)), accuracy, gap, error, statistics, errors)
 
     def _bias(self, decisions):
         """Gap and its error, statistics of the groups and theirs, of counted decisions."""

@@ -99,9 +99,9 @@ def compare(
     results : DataFrame
         A row per method and split: `balanced_accuracy`, `accuracy`, the signed bias by
         each measure (NaN where a group lacks a label that it reads), `bias` by
-        `constraint`, `phi`, `probability_inside` (what the method claimed of
-        its own bias, NaN where it claims nothing), `fit_seconds` (with the training of a classifier of its own;
-        that of the biased one is in `estimator_seconds`), `predict_seconds`,
+        `constraint`, `phi`, `probability_inside` (what the method claims of its own
+        bias, NaN where it claims nothing), `fit_seconds` (with the training of a classifier
+        of its own; that of the biased one is in `estimator_seconds`), `predict_seconds`,
         `needs_sensitive_features` (to predict), `warnings` and `error`, the text of what
         a method failed with.
 

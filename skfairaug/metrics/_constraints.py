@@ -39,6 +39,9 @@ class Constraint:
     weights: tuple[tuple[float, ...], ...]
     signed: bool = True
 
+    #: Whether the bias is a gap between the statistics themselves.
+    is_gap = True
+
     @property
     def labels(self):
         """Labels whose cells must not be empty: those that a rate reads alone."""
@@ -292,6 +295,8 @@ class Amplification(Constraint):
     zero for a class that is never predicted. Labels count in every group as they do in all
     groups together. A classifier's is the mean over its classes.
     """
+
+    is_gap = False
 
     def mix(self, counts):
         """Labels as frequent in every group as in all together; see `Constraint.mix`."""

@@ -86,7 +86,7 @@ def rows_needed(
         return probability_inside(*measured, tolerance=tolerance) >= probability
 
     if not surely(MOST):
-        gap = float(constraint.gap(rates, shares))
+        gap = float(constraint.gap(rates, MOST * shares))
         raise ValueError(
             f"no number of rows is enough: rates {rates.tolist()} have a bias of {gap:+.3f}, "
             f"and the tolerance is {tolerance:g}."

@@ -33,6 +33,7 @@ from skfairaug._nets import (
 )
 from skfairaug._rows import on_device, take
 from skfairaug._validation import (
+    check_cells,
     check_tolerance,
     check_training_rows,
     encode_labels,
@@ -132,7 +133,10 @@ class MetaRival(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         return validate_data(self, X, y, dtype=self._types(X), allow_nd=True)
 
     def _check_cells(self, y, groups):
-        """Raise where a cell that the constraint measures has no rows."""
+        """Raise where a cell that the constraint measures has no rows; without one, any."""
+        if not hasattr(self, "constraint"):
+            check_cells(y, groups.codes, self.classes_, groups.names)
+            return
         constraint = get_constraint(self.constraint or "statistical_parity")
         constraint.check(y, groups.codes, self.classes_, groups.names)
 

@@ -10,7 +10,6 @@ from skfairaug._base import LARGEST
 from skfairaug.metrics._threshold import choose_threshold, threshold_curve
 from skfairaug.rivals._meta import PostProcessor, check_scorer, favourable_score, log_odds
 
-
 #: Expected Phi given up for a smaller bias. The top of the curve is flat, about as wide as
 #: the standard error of a balanced accuracy on ten thousand rows; its middle is safest.
 SLACK = 0.005

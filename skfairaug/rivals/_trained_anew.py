@@ -9,8 +9,8 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.utils._param_validation import Interval
 
 from skfairaug._base import BaseIntraProcessor, split_cells
-from skfairaug._rows import batches_of
 from skfairaug._engine._selection import Goal
+from skfairaug._rows import batches_of
 from skfairaug._task import Batch, fine_tune
 from skfairaug._validation import check_tolerance
 from skfairaug.metrics._constraints import get_constraint

@@ -1,7 +1,7 @@
 """The method as pure functions of tensors; the files' order is the running order."""
 
 from skfairaug.steps.attack import global_attack, partner_means
-from skfairaug.steps.distil import distillation_loss
+from skfairaug.steps.distil import distillation_loss, group_offsets
 from skfairaug.steps.importance import (
     counterfactual_gap,
     group_columns,
@@ -37,6 +37,7 @@ __all__ = [
     "fit_multipliers",
     "global_attack",
     "group_columns",
+    "group_offsets",
     "importance_weights",
     "masked_forward",
     "mix_rows",

@@ -177,3 +177,49 @@ def test_absent_cell_takes_the_rate_of_its_label(n_classes):
     hits[:, 1] = [0.2, 0.4, 0.6, 0.8]
     rates = cell_rates(hits, y, groups, n_classes, 2)[-1 if n_classes == 2 else 1]
     np.testing.assert_allclose(rates, [[0.2, 0.7], [0.4, 0.7]])
+
+
+@pytest.mark.parametrize("n_groups", [2, 3])
+@pytest.mark.parametrize("n_classes", [2, 3])
+@pytest.mark.parametrize("name", NAMES)
+def test_coefficients_make_the_statistics_linear_in_the_decision(name, n_classes, n_groups):
+    rng = np.random.default_rng(0)
+    y, y_pred = rng.integers(n_classes, size=(2, 400))
+    groups = rng.integers(n_groups, size=400)
+    constraint = get_constraint(name)
+    q = np.eye(n_classes)[y][:, :, None] * np.eye(n_groups)[groups][:, None]
+    coefficients = constraint.coefficients(q.mean(0))
+    decisions = np.eye(n_classes)[y_pred][:, 1 if n_classes == 2 else 0 :]
+    result = np.einsum("nc,csyg,nyg->cgs", decisions, coefficients, q) / 400
+    counts = cell_counts(y, groups, n_classes, n_groups)
+    rates = prediction_rates(
+        y_pred, y, groups, n_classes, n_groups, counts=constraint.mix(counts)
+    )
+    np.testing.assert_allclose(result, constraint.statistics(rates, counts))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_statistics_and_errors_make_gap_and_error(name):
+    constraint = get_constraint(name)
+    statistics, errors = constraint.statistics_and_errors(RATES, COUNTS)
+    gaps = statistics[0] - statistics[1]
+    binds = np.abs(gaps).argmax()
+    assert abs(gaps[binds]) == pytest.approx(abs(GAPS[name]))
+    assert np.hypot(*errors[:, binds]) ** 2 == pytest.approx(VARIANCES[name])
+
+
+def test_labels_that_have_to_be_there():
+    expected = {
+        "statistical_parity": (),
+        "equal_opportunity": (1,),
+        "average_odds": (0, 1),
+        "equalized_odds": (0, 1),
+        "bias_amplification": (0, 1),
+    }
+    assert {name: CONSTRAINTS[name].labels for name in NAMES} == expected
+
+
+def test_tolerance_of_a_gap():
+    assert CONSTRAINTS["average_odds"].gap_tolerance(0.05, 3, 4) == 0.05
+    # Two groups, two classes: rates of 0.55 and 0.45 have an amplification of 0.05.
+    assert CONSTRAINTS["bias_amplification"].gap_tolerance(0.05, 2, 2) == pytest.approx(0.1)

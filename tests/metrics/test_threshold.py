@@ -9,6 +9,7 @@ from sklearn.metrics import balanced_accuracy_score
 from skfairaug.metrics._cells import cell_counts, prediction_rates
 from skfairaug.metrics._constraints import CONSTRAINTS
 from skfairaug.metrics._hard import bias
+from skfairaug.metrics._inside import probability_inside
 from skfairaug.metrics._phi import expected_phi
 from skfairaug.metrics._threshold import ThresholdCurve, choose_threshold, threshold_curve
 
@@ -193,3 +194,59 @@ def test_slack_takes_the_least_biased_of_those_close_to_the_best():
         for slack in (0.0, 0.005, 0.02)
     ]
     assert chosen == [0, 1, 2]
+
+
+# -- several groups, and a confidence -----------------------------------------
+
+
+@pytest.mark.parametrize("n_groups", [2, 3, 5])
+@pytest.mark.parametrize("name", NAMES)
+def test_curve_says_how_surely_all_groups_are_inside(name, n_groups):
+    y, score, groups = random_case(n_groups=n_groups)
+    curve = threshold_curve(y, score, groups, name)
+    result = curve.probability_inside(0.1, 0.5)
+    expected = [
+        probability_inside(statistics, errors, tolerance=0.1, caution=0.5)
+        for statistics, errors in zip(curve.statistics, curve.errors, strict=True)
+    ]
+    np.testing.assert_allclose(result, expected)
+    np.testing.assert_allclose(curve.probability_inside(0.1, 0.5, slice(3, 9)), result[3:9])
+    pair = curve._replace(statistics=None, errors=None).probability_inside(0.1, 0.5)
+    if n_groups == 2 and name != "equalized_odds":
+        np.testing.assert_allclose(pair, result)
+    else:
+        assert (result <= pair + 1e-9).all()
+
+
+@pytest.mark.parametrize("caution", [0, 1])
+@pytest.mark.parametrize("n_groups", [3, 5])
+@pytest.mark.parametrize("name", ["statistical_parity", "equalized_odds"])
+def test_choice_among_several_groups_is_brute_force(name, n_groups, caution):
+    y, score, groups = random_case(n_samples=400, n_groups=n_groups)
+    curve = threshold_curve(y, score, groups, name)
+    tolerance = 0.3
+    phi = curve.balanced_accuracy * curve.probability_inside(tolerance, caution)
+    inside = np.abs(curve.bias) < tolerance
+    assert 2 < inside.sum() < len(inside)
+    i = choose_threshold(curve, tolerance=tolerance, caution=caution)
+    assert inside[i]
+    assert phi[i] == phi[inside].max()
+
+
+@pytest.mark.parametrize("confidence", [0.3, 0.6, 0.9])
+@pytest.mark.parametrize("n_groups", [2, 4])
+def test_confidence_takes_the_most_accurate_that_is_sure(n_groups, confidence):
+    y, score, groups = random_case(n_samples=400, n_groups=n_groups)
+    curve = threshold_curve(y, score, groups, "statistical_parity")
+    sure = curve.probability_inside(0.2) >= confidence
+    assert sure.any()
+    assert not sure.all()
+    i = choose_threshold(curve, tolerance=0.2, confidence=confidence)
+    assert sure[i]
+    assert curve.balanced_accuracy[i] == curve.balanced_accuracy[sure].max()
+
+
+def test_confidence_that_none_reaches_takes_the_surest():
+    curve = curve_of([0.9, 0.6, 0.7], [0.08, 0.02, 0.03], 0.05)
+    assert choose_threshold(curve, tolerance=0.05, confidence=0.99) == 1
+    assert choose_threshold(curve, tolerance=0.05, confidence=0.5) == 2

@@ -178,26 +178,38 @@ def test_unfitted_net_is_trained_first(kind, unfitted_net, rows):
 
 
 @every_rival
-def test_rows_that_the_net_has_seen_never_choose(kind, net, rows):
+def test_rows_that_the_net_has_seen_say_nothing_of_accuracy(kind, net, rows):
+    """Labels that are turned round would not be missed."""
     held_out = np.arange(240) % 3 == 0
-    rival = fit(make(kind, net), rows, held_out=held_out)
-    predicted = rival.predict(rows.X[held_out])
-    assert rival.bias_ == pytest.approx(
-        bias(rows.y[held_out], predicted, sensitive_features=rows.group[held_out])
-    )
+    y = np.where(held_out, rows.y, 1 - rows.y)
+    accuracy = [
+        make(kind, net, **untouched(kind))
+        .fit(rows.X, labels, sensitive_features=rows.group, held_out=held_out)
+        .balanced_accuracy_
+        for labels in (rows.y, y)
+    ]
+    assert accuracy[0] == pytest.approx(accuracy[1], abs=0.1)
+    assert min(accuracy) > 0.6
 
 
 # -- what it finds ------------------------------------------------------------
 
 
+def untouched(kind):
+    """Parameters that leave the network as it is."""
+    off = {"random": {"n_perturbations": 0}, "layerwise": {"n_calls": 0}}
+    return off.get(kind, {"max_epochs": 0})
+
+
 @pytest.mark.parametrize("constraint", ["equal_opportunity", "equalized_odds"])
 @every_rival
-def test_bias_holds_on_the_rows_that_chose(kind, constraint, net, rows):
-    rival = fit(make(kind, net, tolerance=0.2, constraint=constraint), rows)
+def test_bound_is_kept_on_the_rows_that_chose(kind, constraint, net, rows):
+    rival = fit(make(kind, net, tolerance=0.4, constraint=constraint), rows)
     predicted = rival.predict(rows.X)
     result = bias(rows.y, predicted, sensitive_features=rows.group, constraint=constraint)
-    assert rival.bias_ == pytest.approx(result)
-    assert abs(result) < 0.2
+    assert abs(result) < 0.4
+    assert abs(rival.bias_ - result) < 4 * rival.bias_standard_error_
+    assert rival.probability_inside_ > 0.5
     chosen = [row["expected_phi"] for row in rival.history_ if "expected_phi" in row]
     assert chosen
     assert rival.objective_ >= max(chosen)
@@ -206,12 +218,8 @@ def test_bias_holds_on_the_rows_that_chose(kind, constraint, net, rows):
 @pytest.mark.parametrize("caution", [0.0, 1.0])
 @every_rival
 def test_never_worse_than_the_trained_network_at_its_best_threshold(kind, caution, net, rows):
-    off = {
-        "random": {"n_perturbations": 0},
-        "layerwise": {"n_calls": 0},
-    }.get(kind, {"max_epochs": 0})
-    settings = {"tolerance": 0.1, "caution": caution}
-    floor = fit(make(kind, net, **settings, **off), rows)
+    settings = {"tolerance": 0.4, "caution": caution}
+    floor = fit(make(kind, net, **settings, **untouched(kind)), rows)
     for name, value in net.module_.state_dict().items():
         assert torch.equal(floor.net_.module_.state_dict()[name], value)
     assert fit(make(kind, net, **settings), rows).objective_ >= floor.objective_
@@ -219,9 +227,7 @@ def test_never_worse_than_the_trained_network_at_its_best_threshold(kind, cautio
 
 @every_rival
 def test_warns_where_only_a_constant_prediction_is_fair(kind, net, rows):
-    off = {"n_perturbations": 0, "n_calls": 0, "max_epochs": 0}
-    rival = make(kind, net, tolerance=1e-4)
-    rival.set_params(**{k: v for k, v in off.items() if k in rival.get_params()})
+    rival = make(kind, net, tolerance=1e-4, **untouched(kind))
     with pytest.warns(FairnessNotReachedWarning, match=r"within 0.0001 was not reached"):
         fit(rival, rows)
 
@@ -299,8 +305,7 @@ def test_ctrl_c_keeps_the_best_network_so_far(kind, net, rows, monkeypatch):
     monkeypatch.setattr(Task, "offer_net", interrupted)
     rival = fit(make(kind, net), rows)
     assert len(calls) == 2
-    result = bias(rows.y, rival.predict(rows.X), sensitive_features=rows.group)
-    assert rival.bias_ == pytest.approx(result)
+    assert rival.predict(rows.X).shape == (240,)
 
 
 @every_rival

@@ -5,7 +5,7 @@ import pandas as pd
 from sklearn.linear_model import LogisticRegression
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from skfairaug import rivals
+from skfairaug import FairRule, rivals
 
 
 class ByTurns:
@@ -40,8 +40,8 @@ class ByFirstColumn(ByTurns):
 
 
 def made(name, **params):
-    """An instance of a test-only subclass of a rival, quick to fit."""
-    rival = getattr(rivals, name)
+    """An instance of a test-only subclass of a rival or FairRule, quick to fit."""
+    rival = FairRule if name == "FairRule" else getattr(rivals, name)
     mixin = ByFirstColumn if rival.needs_sensitive_features else ByTurns
     kind = type(name, (mixin, rival), {"__module__": __name__})
     globals()[name] = kind  # so that it can be pickled
@@ -53,6 +53,7 @@ BOTH_PARTS = (
     "needs two, one to be trained on and one to be debiased with"
 )
 ESTIMATORS = [
+    made("FairRule", tolerance=1.0, debias_fraction=0.5),
     made("ThresholdOnly", tolerance=1.0),
     made("ThresholdOptimizer", grid_size=50),
     made("ExponentiatedGradient", max_iter=3),

@@ -15,6 +15,8 @@ from skfairaug.rivals import AdversarialFineTuning, LayerwiseOptimization, Rando
 from skfairaug.rivals._adversarial_fine_tuning import batch_biases, make_critic, watched_input
 from skfairaug.rivals._layerwise import Box, expected_improvement
 
+#: Every network is fair enough for it.
+QUICK = {"tolerance": 0.9, "random_state": 0}
 QUICK_CRITIC = {"max_epochs": 2, "critic_steps": 3, "steps_per_epoch": 3, "random_state": 0}
 
 
@@ -60,7 +62,7 @@ def weights(parameters):
 
 
 def test_factors_are_normal_around_one(deep_net, rows, tried):
-    fit(RandomPerturbation(deep_net, n_perturbations=200, scale=0.1, random_state=0), rows)
+    fit(RandomPerturbation(deep_net, n_perturbations=200, scale=0.1, **QUICK), rows)
     assert len(tried) == 200
     origin = weights(own(deep_net))
     factors = torch.stack([weights(parameters) for parameters in tried])[:, origin != 0]
@@ -79,7 +81,7 @@ def test_no_scale_keeps_the_network(net, rows):
 
 @pytest.mark.parametrize("cls", [RandomPerturbation, LayerwiseOptimization])
 def test_the_network_kept_is_a_copy_of_the_best_one_tried(cls, deep_net, rows, tried):
-    rival = cls(deep_net, tolerance=0.1, random_state=0)
+    rival = cls(deep_net, tolerance=0.3, random_state=0)
     brief = {"n_layers": 2, "n_calls": 9, "n_initial": 4, "random_state": 1}
     rival.set_params(**({"n_perturbations": 30} if cls is RandomPerturbation else brief))
     fit(rival, rows)
@@ -101,7 +103,7 @@ def changed(parameters, net):
 
 
 def test_one_layer_at_a_time_from_the_last(deep_net, rows, tried):
-    rival = LayerwiseOptimization(deep_net, n_layers=2, n_calls=3, n_initial=2, random_state=0)
+    rival = LayerwiseOptimization(deep_net, n_layers=2, n_calls=3, n_initial=2, **QUICK)
     fit(rival, rows)
     layers = [{"head.weight", "head.bias"}, {"body.4.weight", "body.4.bias"}]
     assert [changed(parameters, deep_net) for parameters in tried] == 3 * layers[:1] + (
@@ -110,13 +112,13 @@ def test_one_layer_at_a_time_from_the_last(deep_net, rows, tried):
 
 
 def test_more_layers_than_there_are(deep_net, rows, tried):
-    fit(LayerwiseOptimization(deep_net, n_layers=9, n_calls=1), rows)
+    fit(LayerwiseOptimization(deep_net, n_layers=9, n_calls=1, **QUICK), rows)
     assert len(tried) == len(weight_layers(deep_net.module_)) == 3
 
 
 def test_weights_stay_in_the_box_and_only_so_many_move(deep_net, rows, tried):
     rival = LayerwiseOptimization(
-        deep_net, n_layers=1, n_calls=4, n_initial=2, max_entries=5, radius=0.3, random_state=0
+        deep_net, n_layers=1, n_calls=4, n_initial=2, max_entries=5, radius=0.3, **QUICK
     )
     fit(rival, rows)
     head = {k: p for k, p in own(deep_net).items() if k.startswith("head")}
@@ -210,7 +212,7 @@ def test_the_critic_learns_the_bias_of_a_batch(net, rows):
     predicted = net.predict(rows.X)
     group = np.where(np.arange(240) % 10, predicted, 1 - predicted)
     rival = AdversarialFineTuning(
-        net, max_epochs=3, critic_steps=60, steps_per_epoch=1, lr=1e-6, random_state=0
+        net, max_epochs=3, critic_steps=60, steps_per_epoch=1, lr=1e-6, **QUICK
     ).fit(rows.X, rows.y, sensitive_features=group)
     losses = rival.history_[3:, "critic_loss"]
     assert losses[0] > 0.02
@@ -229,10 +231,10 @@ def test_batches_are_drawn_as_rows_occur(net, rows):
 
 def test_loss_is_weighted_by_the_excess_of_the_predicted_bias(net, rows, monkeypatch):
     class Says(torch.nn.Linear):
-        """A critic that predicts a bias of -.25 whatever it sees."""
+        """A critic that predicts a bias of -.85 whatever it sees."""
 
         def forward(self, X):
-            return super().forward(X) * 0 - 0.25
+            return super().forward(X) * 0 - 0.85
 
     monkeypatch.setattr(
         "skfairaug.rivals._adversarial_fine_tuning.make_critic",
@@ -241,10 +243,10 @@ def test_loss_is_weighted_by_the_excess_of_the_predicted_bias(net, rows, monkeyp
     losses = {}
     for weight in (0.0, 10.0):
         rival = AdversarialFineTuning(
-            net, weight=weight, margin=0.01, tolerance=0.06, train_mode=False, **QUICK_CRITIC
+            net, weight=weight, margin=0.01, tolerance=0.5, train_mode=False, **QUICK_CRITIC
         )
         losses[weight] = fit(rival, rows).history_[3, "batches", 0, "train_loss"]
-    assert losses[10.0] / losses[0.0] == pytest.approx(10 * (0.25 - 0.06 + 0.01) + 1)
+    assert losses[10.0] / losses[0.0] == pytest.approx(10 * (0.85 - 0.5 + 0.01) + 1)
 
 
 def test_the_loss_reaches_the_network_through_the_critic(net):

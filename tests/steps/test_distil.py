@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from skfairaug.steps import distillation_loss
+from skfairaug.steps import distillation_loss, group_offsets
 
 
 def two(targets):
@@ -49,3 +49,42 @@ def test_loss_has_a_finite_gradient_at_extreme_targets():
     log_proba = torch.log_softmax(torch.stack([torch.zeros(2), logits], 1), 1)
     distillation_loss(log_proba, two(torch.tensor([-80.0, 80.0]))).backward()
     assert torch.isfinite(logits.grad).all()
+
+
+def test_offsets_take_back_the_frequencies_of_the_training():
+    """A network that is right but for the frequencies of classes in groups."""
+    generator = torch.Generator().manual_seed(0)
+    n, n_classes = 40_000, 4
+    y = torch.randint(n_classes, (n,), generator=generator)
+    groups = torch.randint(2, (n,), generator=generator)
+    centres = 2 * torch.eye(n_classes)
+    X = centres[y] + torch.randn(n, n_classes, generator=generator)
+    fair = (X @ centres.T).log_softmax(1)  # centres are equally far from zero
+    prior = torch.tensor([[0.7, 0.1, 0.1, 0.1], [0.1, 0.2, 0.3, 0.4]]).log()
+    biased = (fair + prior[groups]).log_softmax(1)
+    scales, offsets = group_offsets(biased, y, groups, 2)
+    torch.testing.assert_close(scales, torch.ones(2, 1), atol=0.05, rtol=0)
+    centred = offsets + prior
+    centred = centred - centred.mean(1, keepdim=True)
+    torch.testing.assert_close(centred, torch.zeros(2, n_classes), atol=0.1, rtol=0)
+
+
+def test_offsets_do_not_depend_on_the_sizes_of_cells():
+    generator = torch.Generator().manual_seed(0)
+    log_proba = torch.randn(60, 3, generator=generator, dtype=torch.float64).log_softmax(1)
+    y, groups = torch.arange(60) % 3, torch.arange(60) // 3 % 2
+    once = group_offsets(log_proba, y, groups, 2)
+    cell = torch.nonzero((y == 1) & (groups == 0)).ravel()
+    rows = torch.cat([torch.arange(60), cell, cell])
+    again = group_offsets(log_proba[rows], y[rows], groups[rows], 2)
+    for one, other in zip(once, again, strict=True):
+        torch.testing.assert_close(one, other, atol=1e-4, rtol=0)
+
+
+def test_teacher_of_many_classes_under_no_grad():
+    with torch.no_grad():
+        scales, offsets = group_offsets(
+            torch.randn(8, 3).log_softmax(1), torch.arange(8) % 3, torch.arange(8) % 2, 2
+        )
+    assert (scales > 0).all()
+    assert not offsets.requires_grad
