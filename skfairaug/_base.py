@@ -272,8 +272,9 @@ class BaseIntraProcessor(ClassifierMixin, MetaEstimatorMixin, NetHolder):
             Group of every row, of shape (n_samples,) or (n_samples, n_columns); several
             columns make intersectional groups. None reads them from `sensitive_columns`.
         held_out : array-like of bool of shape (n_samples,), default=None
-            False marks rows that the net was trained on: they help to fine-tune, and
-            never choose epoch or threshold. None: no row was seen before.
+            False marks rows that the net was trained on: they help to fine-tune and to
+            measure the bias, and never say how accurate a network is. None: no row was seen
+            before.
 
         Returns
         -------

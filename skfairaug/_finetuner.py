@@ -93,8 +93,8 @@ class FairAugmentFineTuner(BaseIntraProcessor):
         occur, or every (label, group) cell. None takes "labels" for two classes and "cells"
         for more.
     margin : float, default=1.0
-        Share of the tolerance, in [0, 1], by which teacher and bias term aim inside it;
-        1 aims at no bias.
+        Share of the tolerance, in [0, 1], by which the bias term aims inside it; 1 aims at
+        no bias.
     train_mode : bool, default=None
         Whether the network behaves as in training while fine-tuning; False drops nothing,
         keeps the statistics of BatchNorm, and neither crops nor flips. None takes True for
@@ -162,8 +162,8 @@ class FairAugmentFineTuner(BaseIntraProcessor):
     Warns
     -----
     FairnessNotReachedWarning
-        If the bound was missed, is likelier missed than kept (with a `confidence`: is not kept
-        that surely), or only a constant prediction keeps it.
+        If no network keeps the bound (with a `confidence`: that surely) on the rows that
+        choose, or only a constant one, or the result is likelier outside than inside.
     ConvergenceWarning
         If the network ends far behind its teacher.
 

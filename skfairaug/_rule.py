@@ -109,8 +109,8 @@ class FairRule(PostProcessor):
     Warns
     -----
     FairnessNotReachedWarning
-        If the bound was missed, is likelier missed than kept (with a `confidence`: is not kept
-        that surely), or only a constant decision keeps it.
+        If no decision keeps the bound (with a `confidence`: that surely) on the rows that
+        choose, or only a constant one, or what was chosen is likelier outside than inside.
 
     See Also
     --------
@@ -211,7 +211,8 @@ class FairRule(PostProcessor):
             columns make intersectional groups. It has to be given.
         held_out : array-like of bool of shape (n_samples,), default=None
             False marks rows that the classifier was trained on: they help to tell the groups
-            apart, and neither calibrate nor choose. None: no row was seen before.
+            apart and to measure the bias; they neither calibrate nor say how accurate a
+            decision is. None: no row was seen before.
 
         Returns
         -------

@@ -17,6 +17,7 @@ def one_run(seed, bias):
         seconds=1.5,
         validation_balanced_accuracy=0.81,
         validation_bias=0.01,
+        probability_inside=0.9,
         biased_balanced_accuracy=0.82,
         biased_bias=-0.3,
         net_seconds=9.0,
@@ -77,6 +78,21 @@ def test_run_prints_a_table_and_writes_files(tmp_path, monkeypatch, capsys):
     printed = capsys.readouterr().out
     assert "inside the bound: 50% of 2 seeds" in printed
     assert "0.400" in printed  # mean Phi
+
+
+@pytest.mark.parametrize("drop", [False, True])
+def test_columns_that_say_the_group_are_dropped_on_request(drop, monkeypatch, capsys):
+    asked = {}
+
+    def run_seeds(seeds, *, n_jobs, **setting):
+        asked.update(setting)
+        yield from [one_run(seed, 0.01) for seed in seeds]
+
+    monkeypatch.setattr(cli, "run_seeds", run_seeds)
+    arguments = ["run", "--data", "adult", "--sensitive", "sex", "--seeds", "1"]
+    arguments += ["--constraint", "average_odds"]
+    assert cli.main(arguments + ["--drop-sensitive"] * drop) == 0
+    assert asked["drop_sensitive"] is drop
 
 
 def test_unknown_data_is_refused(capsys):

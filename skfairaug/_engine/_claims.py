@@ -38,23 +38,24 @@ def warn_unless_reached(verdict, goal, selection, *, remedies, stacklevel):
         See `warnings.warn`; 1 is the caller of this function.
     """
     chance = 1.0 / selection.n_classes
-    asked = LIKELY if goal.confidence is None else goal.confidence
-    useless = verdict.balanced_accuracy <= chance
-    unsure = verdict.probability < asked and not (goal.caution == 0 and goal.confidence is None)
-    if abs(verdict.bias) < goal.tolerance and not useless and not unsure:
+    constant = verdict.balanced_accuracy <= chance
+    unlikely = verdict.probability < LIKELY and goal.caution > 0
+    if verdict.reached and abs(verdict.bias) < goal.tolerance and not constant and not unlikely:
         return
+    only = "by more than a constant decision " if constant else ""
+    promise = f" with probability {goal.confidence:g}" if goal.confidence is not None else ""
     warnings.warn(
-        f"{goal.constraint.name} within {goal.tolerance:g} was not reached on the validation "
-        f"data: the best network has bias {verdict.bias:+.3f} (standard error "
+        f"{goal.constraint.name} within {goal.tolerance:g}{promise} was not reached {only}on "
+        f"the validation data: the best result has bias {verdict.bias:+.3f} (standard error "
         f"{verdict.standard_error:.3f}) at balanced accuracy {verdict.balanced_accuracy:.3f} "
         f"(chance is {chance:.3f}), and is inside with probability {verdict.probability:.2f}. "
-        f"{_rows_wanted(goal, selection, asked)}Otherwise {remedies}",
+        f"{_rows_wanted(goal, selection)}Otherwise {remedies}",
         FairnessNotReachedWarning,
         stacklevel=stacklevel + 1,
     )
 
 
-def _rows_wanted(goal, selection, asked):
+def _rows_wanted(goal, selection):
     """How many rows the bound would need, in a sentence; empty where no number is known."""
     if selection.n_classes != 2:
         return ""
@@ -64,12 +65,13 @@ def _rows_wanted(goal, selection, asked):
     if not shares.all():
         return ""
     rate = float(selection.y.mean())
+    asked = 0.95 if goal.confidence is None else goal.confidence
     needed = rows_needed(
         shares,
         np.full(shape, rate),
         constraint=goal.constraint,
         tolerance=goal.tolerance,
-        probability=max(asked, 0.95),
+        probability=asked,
     )
     if needed <= len(cells):
         return ""
@@ -77,6 +79,6 @@ def _rows_wanted(goal, selection, asked):
     smallest = read[:, list(goal.constraint.labels) or [0]].min()
     return (
         f"Even a fair classifier would need about {needed} validation rows to be inside with "
-        f"probability {max(asked, 0.95):g}, {max(1, round(needed * smallest))} of them in the "
+        f"probability {asked:g}, {max(1, round(needed * smallest))} of them in the "
         f"smallest cell, which has {round(smallest * len(cells))}. "
     )

@@ -129,6 +129,31 @@ def test_the_command(loans, tmp_path, capsys):
     assert (tmp_path / "compas-sex-equal-opportunity-0.05.csv").exists()
 
 
+def test_the_command_without_the_columns_that_say_the_group(
+    loans, results, tmp_path, monkeypatch
+):
+    asked = []
+
+    def run(mitigators, X, *args, **params):
+        asked.append((X.shape[1], params["path"].name))
+        return results
+
+    monkeypatch.setattr(_tables, "compare", run)
+    arguments = ["tables", "--table", "5", "--seeds", "2", "--data-home", "somewhere"]
+    arguments += ["--methods", "ThresholdOnly", "--out", str(tmp_path)]
+    for drop in ([], ["--drop-sensitive"]):
+        assert main([*arguments, *drop]) == 0
+    (with_it, name), (without, dropped) = asked
+    assert without < with_it
+    stem = slug(COMPAS_EOD, 0.05)
+    assert (name, dropped) == (f"{stem}-runs.csv", f"{stem}-dropped-runs.csv")
+    text = (tmp_path / f"{stem}-dropped.md").read_text()
+    assert "group not in X\n\nThe columns that say the group are not in X." in text
+    # Another task than the published one: the numbers are not compared.
+    assert "against the paper" not in text
+    assert "against the paper" in (tmp_path / f"{stem}.md").read_text()
+
+
 def test_without_lightgbm_there_is_advice(loans, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "lightgbm", None)
     arguments = {"data_home": "somewhere", "folder": tmp_path, "cache_dir": tmp_path}

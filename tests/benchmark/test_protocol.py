@@ -105,3 +105,7 @@ def test_splits_of_a_real_table(data_home):
     smaller = load_splits("german", "sex", 0, data_home, validation_rows=100)[1]
     assert len(smaller.y) == 100
     assert np.mean(smaller.groups) == pytest.approx(np.mean(validation.groups), abs=0.02)
+    dropped = load_splits("german", "sex", 0, data_home, drop_sensitive=True)[0]
+    assert dropped.X.shape[1] < train.X.shape[1]
+    np.testing.assert_array_equal(dropped.groups, train.groups)
+    assert not any(np.ptp(column[train.groups == 1]) == 0 for column in dropped.X.T)
