@@ -16,6 +16,7 @@ from skfairaug._engine._selection import Goal
 from skfairaug._reactivator import MaskReactivator, to_numpy
 from skfairaug._rows import is_table
 from skfairaug._task import fine_tune
+from skfairaug._validation import check_group_estimator
 from skfairaug.metrics._constraints import get_constraint
 from skfairaug.steps.mask import density
 
@@ -362,6 +363,10 @@ class FairAugmentFineTuner(BaseIntraProcessor):
             "lr": 1e-3,
         }
         return cls(estimator, **(given | params))
+
+    def _validate_rows(self, X, y, sensitive_features):
+        check_group_estimator(self.group_estimator)
+        return super()._validate_rows(X, y, sensitive_features)
 
     def _goal(self):
         binary = len(self.classes_) == 2

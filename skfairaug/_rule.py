@@ -121,7 +121,7 @@ class FairRule(PostProcessor):
     -----
     With q(y, a | x) the probability that a row of label y and group a looks like x,
 
-    .. math:: s(x) = \sum_{y,a} \Big(w_y - \sum_{a'} \lambda_{a'} \kappa_{y,a'}
+    .. math:: s(x) = \sum_{y,a} \Big(w_y - \sum_{a'} \lambda_{a'} \kappa_{y,a}
               \big(1[a = a'] - \tfrac1G\big)\Big) q(y, a | x)
 
     is compared with a cut-off: the first term is what a favourable decision adds to balanced
@@ -292,7 +292,12 @@ class FairRule(PostProcessor):
                     "or a DataFrame."
                 )
             X = named_arrays(X) if is_named(X) else X
-        elif is_raw(X):
+        elif is_raw(X) if fitting else self.reader_ is not None:
+            if not isinstance(X, pd.DataFrame):
+                raise TypeError(
+                    "FairRule was fitted on a DataFrame with text or missing values, and reads "
+                    f"its columns by name; got {type(X).__name__}."
+                )
             _check_feature_names(self, X, reset=fitting)
             _check_n_features(self, X, reset=fitting)
         elif fitting:

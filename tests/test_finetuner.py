@@ -1,14 +1,18 @@
 """FairAugmentFineTuner: nets, data, callbacks and what it leaves behind."""
 
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
-from sklearn.base import clone
+from sklearn.dummy import DummyClassifier
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import LinearRegression
 from sklearn.metrics import balanced_accuracy_score
+from sklearn.utils import Bunch
 from skorch import NeuralNetBinaryClassifier, NeuralNetClassifier
 from skorch.callbacks import (
     Callback,
@@ -22,6 +26,8 @@ from skorch.callbacks import (
 from torch import nn
 
 from skfairaug import AdversarialAugmenter, FairAugmentFineTuner, MaskReactivator
+from skfairaug._task import Best
+from skfairaug.exceptions import FairnessNotReachedWarning
 from skfairaug.metrics import CONSTRAINTS, bias
 from skfairaug.modules import TabularMLP
 
@@ -353,6 +359,210 @@ def test_passthrough_is_none(net, rows, quick):
         for step in (None, "passthrough")
     ]
     np.testing.assert_array_equal(*results)
+
+
+# -- the fair rule as teacher -------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def hinted():
+    """Rows that say the group by no column, each of four groups leaning further; and a net."""
+    rng = np.random.RandomState(0)
+    group = rng.randint(0, 4, 1500)
+    X = rng.normal(size=(1500, 4)).astype(np.float32)
+    X[:, 0] += 0.5 * group
+    X[:, 3] += 1.5 * group
+    y = (X[:, 0] + X[:, 1] > 0.8).astype(int)
+    torch.manual_seed(0)
+    return Bunch(X=X, y=y, group=group, net=logits().fit(X[:500], y[:500]))
+
+
+def test_four_groups_that_no_column_says(hinted):
+    tuner = FairAugmentFineTuner(hinted.net, tolerance=0.2, steps_per_epoch=10, random_state=0)
+    X, y, group = (hinted[name][500:] for name in ("X", "y", "group"))
+    tuner.fit(X, y, sensitive_features=group)
+    before, after = (
+        bias(y, model.predict(X), sensitive_features=group) for model in (hinted.net, tuner)
+    )
+    assert before > 0.4
+    assert after < 0.2
+    assert 0.5 < tuner.probability_inside_ < 1
+    assert tuner.balanced_accuracy_ > 0.6
+
+
+def test_groups_that_are_missing_are_inferred(hinted):
+    known = np.arange(1500) % 2 == 0
+    group = np.where(known, hinted.group == 3, np.nan)
+    settings = {"steps_per_epoch": 5, "max_epochs": 3, "tolerance": 0.6, "random_state": 0}
+    tuner = FairAugmentFineTuner(hinted.net, missing_groups="infer", **settings)
+    tuner.fit(hinted.X, hinted.y, sensitive_features=group)
+    assert tuner.groups_ == ("0", "1")
+    assert tuner.predict(hinted.X).shape == (1500,)
+    # Rows of unknown groups choose nothing, and train.
+    off, only = (
+        FairAugmentFineTuner(
+            hinted.net, missing_groups=missing, **{**settings, "max_epochs": 0}
+        )
+        for missing in ("infer", "error")
+    )
+    off.fit(hinted.X, hinted.y, sensitive_features=group)
+    only.fit(hinted.X[known], hinted.y[known], sensitive_features=group[known])
+    assert (off.threshold_, off.bias_) == (only.threshold_, only.bias_)
+    trained = FairAugmentFineTuner(hinted.net, **settings)
+    trained.fit(hinted.X[known], hinted.y[known], sensitive_features=group[known])
+    differ = tuner.net_.predict_proba(hinted.X) != trained.net_.predict_proba(hinted.X)
+    assert differ.any()
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"missing_groups": "error"}, r"120 missing value\(s\)"),
+        ({"missing_groups": "infer", "distillation": 0.0}, "needs the fair rule as teacher"),
+        ({"missing_groups": "guess"}, "'missing_groups' parameter of FairAugment"),
+    ],
+)
+def test_missing_groups_that_cannot_be_inferred(params, message, net, rows, quick):
+    group = np.where(np.arange(240) % 2, rows.group, np.nan)
+    with pytest.raises(ValueError, match=message):
+        FairAugmentFineTuner(net, **quick, **params).fit(
+            rows.X, rows.y, sensitive_features=group
+        )
+
+
+def test_confidence_is_asked_of_network_and_teacher(net, rows, quick):
+    sure, unsure = (
+        FairAugmentFineTuner(net, **{**quick, "tolerance": 0.2, "confidence": one}).fit(
+            rows.X, rows.y, sensitive_features=rows.group
+        )
+        for one in (0.95, 0.55)
+    )
+    result = bias(rows.y, sure.predict(rows.X), sensitive_features=rows.group)
+    assert abs(result) + sure.bias_standard_error_ < 0.2  # as sure as that, and surer
+    assert sure.probability_inside_ > unsure.probability_inside_
+    # With a confidence the objective is the accuracy of what is sure enough.
+    for tuner in (sure, unsure):
+        accuracy = balanced_accuracy_score(rows.y, tuner.predict(rows.X))
+        assert tuner.objective_ == pytest.approx(accuracy)
+    assert sure.objective_ < unsure.objective_
+    assert sure.rule_.objective < unsure.rule_.objective
+
+
+def test_confidence_that_is_not_reached(net, rows, quick):
+    tuner = FairAugmentFineTuner(net, **{**quick, "tolerance": 0.05, "confidence": 0.999})
+    with pytest.warns(FairnessNotReachedWarning, match=r"probability 0.999, \d+ of them"):
+        tuner.fit(rows.X, rows.y, sensitive_features=rows.group)
+
+
+def test_mixing_learns_from_other_rows(net, rows, quick):
+    given = {**quick, "max_epochs": 3}
+    mixed, again, real = (
+        FairAugmentFineTuner(net, mixing=mixing, **given)
+        .fit(rows.X, rows.y, sensitive_features=rows.group)
+        .history_[3:, "train_loss"]
+        for mixing in (True, True, False)
+    )
+    assert mixed == again != real
+
+
+def test_mixing_needs_a_table_and_a_teacher(net, rows, quick):
+    with pytest.raises(ValueError, match=r"mixing=True .* needs a table .* a distillation"):
+        FairAugmentFineTuner(net, mixing=True, distillation=0.0, **quick).fit(
+            rows.X, rows.y, sensitive_features=rows.group
+        )
+    X = rows.X[:, [0]].repeat(9, axis=1).reshape(240, 1, 3, 3)
+    images = NeuralNetClassifier(ConvNet, criterion=nn.CrossEntropyLoss, **TRAINING)
+    with pytest.raises(ValueError, match=r"mixing=True .* needs a table of numbers as X"):
+        FairAugmentFineTuner(images.fit(X, rows.y), mixing=True, **quick).fit(
+            X, rows.y, sensitive_features=rows.group
+        )
+
+
+@pytest.mark.filterwarnings("ignore::skfairaug.exceptions.FairnessNotReachedWarning")
+def test_group_estimator_guesses_for_the_teacher(net, rows, quick):
+    constant = DummyClassifier()
+    rules = [
+        FairAugmentFineTuner(net, group_estimator=one, **{**quick, "tolerance": 0.1})
+        .fit(rows.X, rows.y, sensitive_features=rows.group)
+        .rule_
+        for one in (None, constant)
+    ]
+    assert not hasattr(constant, "classes_")
+    # Who guesses the same for every row has nothing but the cut-off to correct with.
+    assert rules[0].objective > rules[1].objective
+    with pytest.raises(TypeError, match="group_estimator must be an instance, not the class"):
+        FairAugmentFineTuner(net, group_estimator=DummyClassifier, **quick).fit(
+            rows.X, rows.y, sensitive_features=rows.group
+        )
+    with pytest.raises(TypeError, match="LinearRegression has no predict_proba"):
+        FairAugmentFineTuner(net, group_estimator=LinearRegression(), **quick).fit(
+            rows.X, rows.y, sensitive_features=rows.group
+        )
+
+
+def test_no_teacher_without_distillation(net, rows, quick):
+    tuner = FairAugmentFineTuner(net, **quick)
+    tuner.fit(rows.X, rows.y, sensitive_features=rows.group)
+    assert hasattr(tuner, "rule_")
+    tuner.set_params(distillation=0.0)
+    tuner.fit(rows.X, rows.y, sensitive_features=rows.group)
+    assert not hasattr(tuner, "rule_")
+
+
+# -- rounds of fine-tuning ----------------------------------------------------
+
+
+def teach(tuner, rows, monkeypatch, teacher, networks):
+    """Fit with the teacher's objective and those after each round as given; epochs run."""
+    ran = []
+
+    def fine_tune(task, make_epoch, loss, *, max_epochs, **params):
+        ran.append(max_epochs)
+        task.best.verdict = replace(task.best.verdict, objective=networks[len(ran) - 1])
+        task.rule.verdict = replace(task.rule.verdict, objective=teacher)
+        return True
+
+    def offer_net(self):
+        verdict = judge(self)
+        self.verdict = replace(self.verdict, objective=0.6)  # of the biased network
+        return verdict
+
+    judge = Best.offer_net
+    monkeypatch.setattr(Best, "offer_net", offer_net)
+    monkeypatch.setattr("skfairaug._finetuner.fine_tune", fine_tune)
+    tuner.set_params(max_epochs=None)
+    tuner.fit(rows.X, rows.y, sensitive_features=rows.group)
+    return ran
+
+
+@pytest.mark.parametrize(
+    ("networks", "epochs"),
+    [
+        ([0.899], [10]),  # level with the teacher
+        ([0.91], [10]),
+        ([0.88, 0.899], [10, 20]),
+        ([0.88, 0.881], [10, 20]),  # behind, and no longer growing
+        ([0.8, 0.85, 0.89], [10, 20, 40]),
+    ],
+)
+def test_rounds_until_it_has_caught_up(networks, epochs, net, rows, quick, monkeypatch):
+    tuner = FairAugmentFineTuner(net, **quick)
+    assert teach(tuner, rows, monkeypatch, 0.9, networks) == epochs
+
+
+@pytest.mark.parametrize("networks", [[0.8, 0.801], [0.7, 0.75, 0.85]])
+def test_a_network_far_behind_its_teacher_is_told(networks, net, rows, quick, monkeypatch):
+    message = rf"not learned its teacher: expected Phi {networks[-1]:.3f}, .* has 0\.900"
+    tuner = FairAugmentFineTuner(net, **quick)
+    with pytest.warns(ConvergenceWarning, match=message) as caught:
+        teach(tuner, rows, monkeypatch, 0.9, networks)
+    assert caught[0].filename == __file__
+
+
+def test_rounds_are_trained(net, rows, quick):
+    tuner = FairAugmentFineTuner(net, **{**quick, "max_epochs": None, "steps_per_epoch": 1})
+    tuner.fit(rows.X, rows.y, sensitive_features=rows.group)
+    assert len(tuner.history_) - 3 in (10, 30, 70)
 
 
 # -- callbacks and Ctrl-C -----------------------------------------------------

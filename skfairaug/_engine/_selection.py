@@ -108,7 +108,8 @@ class Selection:
         held = np.zeros(whole.shape[1:])
         for own in counts:
             held += own[self._best(whole - own)]
-        honest = self._measures(held[None])
+        # Rows that the model has seen help to choose; no claim rests on them.
+        honest = self._measures(held[None, :1])
         apparent = self._measures(whole[[best]])
         objective, reached = self._worth(apparent)
         return Verdict(
@@ -173,7 +174,7 @@ class Selection:
         hits = np.diagonal(held.sum(1), axis1=1, axis2=2)
         accuracy = (hits / held.sum((1, 3)).clip(1)).mean(1)
         gap, error, statistics, errors = self._bias(pooled)
-        if self.n_sources == 2:
+        if decisions.shape[1] == 2:
             seen = decisions[:, 1]
             (first, e, *_), (second, f, *_) = self._bias(held), self._bias(seen)
             beyond = np.maximum((first - second) ** 2 - e**2 - f**2, 0.0)

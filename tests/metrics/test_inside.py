@@ -29,9 +29,7 @@ def test_two_groups_by_hand():
 def test_several_statistics_are_independent():
     values, errors = np.array([[0.5, 0.2], [0.48, 0.23]]), np.full((2, 2), 0.02)
     both = probability_inside(values, errors, tolerance=0.05)
-    each = [
-        probability_inside(values[:, [i]], errors[:, [i]], tolerance=0.05) for i in (0, 1)
-    ]
+    each = [probability_inside(values[:, [i]], errors[:, [i]], tolerance=0.05) for i in (0, 1)]
     assert both == pytest.approx(each[0] * each[1])
 
 
