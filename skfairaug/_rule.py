@@ -3,6 +3,7 @@
 from numbers import Real
 
 import numpy as np
+import pandas as pd
 from scipy.special import expit, softmax
 from sklearn.base import _fit_context
 from sklearn.utils import check_random_state
