@@ -146,7 +146,12 @@ def main():
         done = set(pd.read_csv(out)[KEYS].itertuples(index=False, name=None))
     if not args.report:
         jobs = product(
-            SETTINGS, ("dropped", "in X"), args.methods, SIZES, args.seeds, range(args.subsets)
+            args.settings,
+            ("dropped", "in X"),
+            args.methods,
+            SIZES,
+            args.seeds,
+            range(args.subsets),
         )
         jobs = [job for job in jobs if job not in done and not (job[3] > 8000 and job[5])]
         for i, job in enumerate(jobs, 1):
@@ -171,6 +176,7 @@ def parse():
     parser.add_argument("--data-home")
     parser.add_argument("--cache-dir", default="benchmarks/output/nets")
     parser.add_argument("--out", default="benchmarks/output/few_rows.csv")
+    parser.add_argument("--settings", type=lambda text: text.split(";"), default=list(SETTINGS))
     parser.add_argument("--methods", type=lambda text: text.split(";"), default=list(METHODS))
     parser.add_argument("--seeds", type=lambda text: range(int(text)), default=range(6))
     parser.add_argument("--subsets", type=int, default=2, help="of each seed's validation rows")

@@ -341,7 +341,8 @@ class FairRule(PostProcessor):
         scores : ndarray of shape (n_samples,) or (n_samples, n_classes)
             On the scale of the classifier's log-odds; of several classes a score each.
         """
-        return self._rule.scores(*self._read(self._checked(X)))
+        X = self._checked(X)  # before `_rule` is read, which fit makes
+        return self._rule.scores(*self._read(X))
 
     def predict_proba(self, X):
         """Class probabilities by the rule's score, 0.5 being the cut-off.

@@ -306,7 +306,7 @@ def test_warning_gives_the_bias_where_no_network_is_inside_the_tolerance(rows):
     tuner = make(FairAugmentFineTuner, net, tolerance=1e-4)
     message = (
         r"statistical_parity within 0.0001 was not reached on the validation data: the best "
-        r"network has bias [+-]0\.\d{3} \(standard error 0\.\d{3}\) at balanced accuracy "
+        r"result has bias [+-]0\.\d{3} \(standard error 0\.\d{3}\) at balanced accuracy "
         r"0\.\d{3} \(chance is 0.333\), and is inside with probability 0.00. Otherwise give"
     )
     with pytest.warns(FairnessNotReachedWarning, match=message):

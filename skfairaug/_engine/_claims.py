@@ -10,6 +10,9 @@ from skfairaug.metrics._rows_needed import rows_needed
 #: A claim below this is a warning.
 LIKELY = 0.5
 
+#: Balanced accuracy above chance that a constant decision may seem to have.
+USELESS = 0.01
+
 
 def store_claims(estimator, verdict):
     """Give an estimator the attributes that say how it does on rows not seen yet."""
@@ -38,7 +41,7 @@ def warn_unless_reached(verdict, goal, selection, *, remedies, stacklevel):
         See `warnings.warn`; 1 is the caller of this function.
     """
     chance = 1.0 / selection.n_classes
-    constant = verdict.balanced_accuracy <= chance
+    constant = verdict.balanced_accuracy <= chance + USELESS
     unlikely = verdict.probability < LIKELY and goal.caution > 0
     if verdict.reached and abs(verdict.bias) < goal.tolerance and not constant and not unlikely:
         return
@@ -66,13 +69,16 @@ def _rows_wanted(goal, selection):
         return ""
     rate = float(selection.y.mean())
     asked = 0.95 if goal.confidence is None else goal.confidence
-    needed = rows_needed(
-        shares,
-        np.full(shape, rate),
-        constraint=goal.constraint,
-        tolerance=goal.tolerance,
-        probability=asked,
-    )
+    try:
+        needed = rows_needed(
+            shares,
+            np.full(shape, rate),
+            constraint=goal.constraint,
+            tolerance=goal.tolerance,
+            probability=asked,
+        )
+    except ValueError:  # more than any number of rows
+        return ""
     if needed <= len(cells):
         return ""
     read = shares if goal.constraint.labels else shares.sum(1, keepdims=True)

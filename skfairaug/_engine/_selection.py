@@ -11,6 +11,7 @@ import numpy as np
 from scipy.special import expit
 
 from skfairaug._engine._folds import deal
+from skfairaug.metrics._cells import one_against_rest
 from skfairaug.metrics._constraints import Constraint
 from skfairaug.metrics._threshold import ThresholdCurve, choose_threshold
 
@@ -193,13 +194,12 @@ class Selection:
                 constraint.standard_error(rates, sizes),
                 *constraint.statistics_and_errors(rates, sizes),
             )
-        # One class against the rest: hits, and decisions for it, of (n_decisions, C, G).
-        hits = np.moveaxis(np.diagonal(decisions, axis1=2, axis2=3), -1, 1)
-        chosen, own = np.moveaxis(decisions.sum(2), -1, 1), sizes.swapaxes(1, 2)
-        counts = np.stack([own.sum(1, keepdims=True) - own, own], -1)
-        rates = np.stack([chosen - hits, hits], -1) / counts.clip(1)
-        gaps = [constraint.class_gaps(*one) for one in zip(rates, counts, strict=True)]
-        errors = [constraint.class_errors(*one) for one in zip(rates, counts, strict=True)]
+        gaps, errors = [], []
+        for sums, cells in zip(decisions.swapaxes(1, 2), sizes.swapaxes(1, 2), strict=True):
+            counts = np.stack([cells.sum(0) - cells, cells], -1)
+            rates = one_against_rest(sums, cells, constraint.mix(counts))
+            gaps.append(constraint.class_gaps(rates, counts))
+            errors.append(constraint.class_errors(rates, counts))
         pairs = list(zip(gaps, errors, strict=True))
         gap = np.array([constraint.over_classes(one) for one in gaps])
         error = np.array([constraint.over_classes(*pair) for pair in pairs])

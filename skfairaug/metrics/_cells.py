@@ -67,7 +67,7 @@ def cell_rates(hits, y, groups, n_classes, n_groups, counts=None):
     """
     sizes = _cell_sizes(y, groups, n_classes, n_groups)
     sums = _cell_sums(hits, y * n_groups + groups, n_classes * n_groups)
-    return _one_against_rest(sums.reshape(n_classes, n_groups, -1), sizes, counts)
+    return one_against_rest(sums.reshape(n_classes, n_groups, -1), sizes, counts)
 
 
 def prediction_rates(y_pred, y, groups, n_classes, n_groups, counts=None):
@@ -93,7 +93,7 @@ def prediction_rates(y_pred, y, groups, n_classes, n_groups, counts=None):
     triples = (y * n_groups + groups) * n_classes + y_pred
     sums = np.bincount(triples, minlength=sizes.size * n_classes)
     sums = sums.reshape(n_classes, n_groups, n_classes).astype(np.float64)
-    return _one_against_rest(sums, sizes, counts)
+    return one_against_rest(sums, sizes, counts)
 
 
 def _cell_sizes(y, groups, n_classes, n_groups):
@@ -119,7 +119,7 @@ def _one_hot(cells, n_cells):
     return cells[:, None] == torch.arange(n_cells, device=cells.device)
 
 
-def _one_against_rest(sums, sizes, counts):
+def one_against_rest(sums, sizes, counts):
     """Rates of each class and of its rest, from sums of shape (labels, groups, classes)."""
     xp = namespace(sums)
     rates = _cell_means(sums, sizes)

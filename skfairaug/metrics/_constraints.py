@@ -402,7 +402,9 @@ def _extremes(values):
     """
     if values.shape[-2] == 2:
         return (lambda array: array[..., 0, :]), (lambda array: array[..., 1, :])
-    largest, smallest = values.argmax(-2), values.argmin(-2)
+    # Where all are equal they are still two groups: the first and the last.
+    last = namespace(values).flip(values, (-2,)).argmin(-2)
+    largest, smallest = values.argmax(-2), values.shape[-2] - 1 - last
     return (lambda array: pick(array, largest, -2)), (lambda array: pick(array, smallest, -2))
 
 

@@ -106,8 +106,8 @@ class DomainDiscriminative(TrainedAnew):
     >>> from skfairaug.modules import TabularMLP
     >>> from skfairaug.rivals import DomainDiscriminative
     >>> rng = np.random.RandomState(0)
-    >>> group = rng.randint(0, 2, 600)
-    >>> X = rng.normal(size=(600, 3)).astype(np.float32)
+    >>> group = rng.randint(0, 2, 2000)
+    >>> X = rng.normal(size=(2000, 3)).astype(np.float32)
     >>> y = (X[:, 0] + X[:, 1] > 0).astype(int)
     >>> net = NeuralNetClassifier(TabularMLP, module__n_features=3, module__depth=1,
     ...                           criterion=torch.nn.CrossEntropyLoss, verbose=0)

@@ -99,8 +99,8 @@ class RandomPerturbation(BaseIntraProcessor):
     >>> from skfairaug.modules import TabularMLP
     >>> from skfairaug.rivals import RandomPerturbation
     >>> rng = np.random.RandomState(0)
-    >>> group = rng.randint(0, 2, 600)
-    >>> X = rng.normal(size=(600, 3)).astype(np.float32)
+    >>> group = rng.randint(0, 2, 2000)
+    >>> X = rng.normal(size=(2000, 3)).astype(np.float32)
     >>> X[:, 0] += group
     >>> y = (X[:, 0] + X[:, 1] > 0.5).astype(int)
     >>> net = NeuralNetClassifier(TabularMLP, module__n_features=3, module__depth=1,

@@ -77,8 +77,8 @@ class ThresholdOnly(PostProcessor):
     >>> from sklearn.linear_model import LogisticRegression
     >>> from skfairaug.rivals import ThresholdOnly
     >>> rng = np.random.RandomState(0)
-    >>> group = rng.randint(0, 2, 600)
-    >>> X = rng.normal(size=(600, 2))
+    >>> group = rng.randint(0, 2, 2000)
+    >>> X = rng.normal(size=(2000, 2))
     >>> X[:, 0] += group
     >>> y = (X[:, 0] + X[:, 1] > 0.5).astype(int)
     >>> biased = LogisticRegression().fit(X[:300], y[:300])

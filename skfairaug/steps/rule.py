@@ -16,6 +16,9 @@ from skfairaug.metrics._constraints import get_constraint
 #: Width over which the kink of the dual is smoothed, in spreads of the score.
 SMOOTHING = 0.02
 
+#: Largest multiplier: balanced accuracy that a unit of a gap may cost.
+LARGEST = 10.0
+
 
 class RuleTerms(NamedTuple):
     """What deciding for each class does for a row, from its cell posterior.
@@ -168,7 +171,8 @@ def fit_multipliers(terms, tolerance):
         return value, np.concatenate([slope, -slope]) + tolerance / 2
 
     start = np.zeros(2 * int(np.prod(shape)))
-    bounds = [(0, None)] * len(start)
+    # Where no decision can meet the bound, a price would grow without end.
+    bounds = [(0, LARGEST)] * len(start)
     found = minimize(dual, start, jac=True, method="L-BFGS-B", bounds=bounds).x
     positive, negative = found.reshape(2, *shape)
     return positive - negative
