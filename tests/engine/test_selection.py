@@ -104,23 +104,44 @@ def test_several_classes_are_measured_as_the_metric_does(name, n_groups):
     assert verdict.log_odds == 0
 
 
-def test_rows_that_were_seen_measure_the_bias_and_not_the_accuracy():
+def test_rows_that_were_seen_choose_by_the_bias_alone():
     y, groups, score = scored(n_samples=400)
-    seen = np.arange(400) % 4 != 0
+    seen = np.arange(400) // 2 % 4 != 0
     wrong = np.where(seen, 1 - y, y)  # labels of rows seen do not count for parity
     verdicts = [selection(labels, groups, seen=seen).choose([score]) for labels in (y, wrong)]
     assert verdicts[0].apparent_bias == pytest.approx(verdicts[1].apparent_bias)
     assert verdicts[0].log_odds == verdicts[1].log_odds
+    chosen = score > verdicts[0].log_odds
+    gap = chosen[groups == 0].mean() - chosen[groups == 1].mean()
+    assert verdicts[0].apparent_bias == pytest.approx(gap)  # of all rows
+    assert abs(gap) < 0.1
+
+
+def test_no_claim_rests_on_rows_that_were_seen():
+    y, groups, score = scored(n_samples=400)
+    seen = np.arange(400) // 2 % 4 != 0
+    verdict = selection(y, groups, seen=seen).choose([score])
     only = selection(y[~seen], groups[~seen]).choose([score[~seen]])
-    assert verdicts[0].standard_error < only.standard_error
+    assert verdict.standard_error == pytest.approx(only.standard_error, rel=0.1)
 
 
-def test_rows_that_were_seen_and_disagree_count_as_uncertainty():
-    y, groups, score = scored(n_samples=800, signal=2.0)
-    seen = np.arange(800) % 8 >= 4
-    shifted = np.where(seen & (groups == 1), score + 4.0, score)
-    agree, disagree = (
-        selection(y, groups, seen=seen, tolerance=1.0).choose([one]) for one in (score, shifted)
-    )
-    assert disagree.standard_error > 2 * agree.standard_error
-    assert disagree.probability <= agree.probability
+@pytest.mark.parametrize(("rate", "differs"), [(0.54, False), (0.8, True)])
+def test_rows_that_were_seen_and_disagree_count_as_uncertainty(rate, differs):
+    """Of 100 rows of a group half are chosen, and of 300 seen ones of group 0 another share."""
+    held, other = np.full((2, 2, 2), 25), np.full((2, 2, 2), 75)
+    other[0] = np.round([150 * (1 - rate), 150 * rate])
+    y, groups, _ = scored()
+    measured = selection(y, groups)._measures(np.stack([held, other])[None])
+    hits, n = np.array([50 + 300 * rate, 200.0]), 400
+
+    def variance(hits, n):
+        smoothed = (hits + 1) / (n + 2)
+        return smoothed * (1 - smoothed) / n
+
+    beyond = (300 * rate - 150) ** 2 / 300**2
+    beyond -= 2 * variance(50, 100) + variance(300 * rate, 300) + variance(150, 300)
+    assert (beyond > 0) == differs
+    expected = variance(hits, n).sum() + max(beyond, 0) * 0.75**2
+    assert measured.standard_error == pytest.approx(np.sqrt(expected))
+    assert (measured.errors**2).sum() == pytest.approx(expected)
+    assert measured.bias == pytest.approx((hits[0] - hits[1]) / n)
