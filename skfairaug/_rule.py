@@ -262,7 +262,7 @@ class FairRule(PostProcessor):
 
     def _validate_rows(self, X, y, sensitive_features):
         self._check_goal()
-        X, y = self._checked(X, y)
+        X, y = self._checked(X, y, fitting=True)
         y, self.classes_ = encode_labels(y)
         groups = self._encode_groups(sensitive_features, len(y))
         self.groups_ = groups.names
@@ -281,9 +281,8 @@ class FairRule(PostProcessor):
             y[known], codes[known], self.classes_, groups.names
         )
 
-    def _checked(self, X, y=None):
+    def _checked(self, X, y=None, fitting=False):
         """Rows, and in fit labels, on the host; see `fit` for what they may be."""
-        fitting = y is not None
         if not fitting:
             check_is_fitted(self)
         if is_dataset(X) or is_named(X):

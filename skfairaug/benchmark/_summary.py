@@ -141,7 +141,7 @@ def _describe(part, n_errors, confidence_level, rng):
     return row | {
         "abs_bias": part["bias"].abs().mean(),
         "inside": inside.mean(),
-        "claimed": part["probability_inside"].mean(),
+        "claimed": part.get("probability_inside", pd.Series(dtype=float)).mean(),
         "fit_seconds": part["fit_seconds"].median(),
         "needs_sensitive_features": bool(part["needs_sensitive_features"].any()),
         "n_splits": len(part),

@@ -39,7 +39,7 @@ class ThresholdCurve(NamedTuple):
     statistics: np.ndarray | None = None
     errors: np.ndarray | None = None
 
-    def probability_inside(self, tolerance, caution=1.0, at=slice(None)):
+    def probability_inside(self, tolerance, caution=1.0, at=None):
         """Probability that the bias on new rows is below a tolerance, at each cut-off.
 
         Parameters
@@ -48,14 +48,15 @@ class ThresholdCurve(NamedTuple):
             Bound on the size of the bias.
         caution : float, default=1.0
             How many times the standard error to allow for.
-        at : slice or ndarray of int, default=slice(None)
-            Which cut-offs.
+        at : ndarray of int, default=None
+            Positions of the cut-offs; None takes all.
 
         Returns
         -------
         probability : ndarray
             See :func:`probability_inside`.
         """
+        at = slice(None) if at is None else at
         if self.statistics is None:
             statistics = np.stack([self.bias[at], 0 * self.bias[at]], -1)[..., None]
             errors = np.stack([self.standard_error[at], 0 * self.bias[at]], -1)[..., None]

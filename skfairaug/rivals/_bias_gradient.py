@@ -147,9 +147,9 @@ class BiasGradientFineTuning(BaseIntraProcessor):
     >>> net = NeuralNetClassifier(TabularMLP, module__n_features=3, module__depth=1,
     ...                           criterion=torch.nn.CrossEntropyLoss,
     ...                           max_epochs=5, verbose=0).fit(X[:300], y[:300])
-    >>> fair = BiasGradientFineTuning(net, tolerance=0.1, random_state=0)
+    >>> fair = BiasGradientFineTuning(net, tolerance=0.3, random_state=0)
     >>> fair = fair.fit(X[300:], y[300:], sensitive_features=group[300:])
-    >>> abs(fair.bias_) < 0.1
+    >>> abs(fair.bias_) < 0.3
     True
     """
 

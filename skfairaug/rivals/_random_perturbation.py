@@ -106,9 +106,9 @@ class RandomPerturbation(BaseIntraProcessor):
     >>> net = NeuralNetClassifier(TabularMLP, module__n_features=3, module__depth=1,
     ...                           criterion=torch.nn.CrossEntropyLoss,
     ...                           max_epochs=5, verbose=0).fit(X[:300], y[:300])
-    >>> fair = RandomPerturbation(net, tolerance=0.1, n_perturbations=9, random_state=0)
+    >>> fair = RandomPerturbation(net, tolerance=0.3, n_perturbations=9, random_state=0)
     >>> fair = fair.fit(X[300:], y[300:], sensitive_features=group[300:])
-    >>> abs(fair.bias_) < 0.1
+    >>> abs(fair.bias_) < 0.3
     True
     """
 

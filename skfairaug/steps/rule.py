@@ -193,6 +193,14 @@ def rule_scores(terms, multipliers):
     scores : ndarray of shape (n_samples, n_classes)
         :math:`g_c(x) - \sum_{s,a} \lambda_{c,s,a}\, k_{c,s,a}(x)`. Of two classes the first
         keeps its gain, as what is taken from one is given to the other.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skfairaug.steps import RuleTerms, rule_scores
+    >>> terms = RuleTerms(np.array([[0.4, 0.7]]), np.array([[[[-0.5, 0.5]]]]))
+    >>> rule_scores(terms, np.array([[[0.0, 0.2]]])).round(2)
+    array([[0.4, 0.6]])
     """
     prices = np.einsum("ncsg,csg->nc", terms.statistics, multipliers)
     scores = np.array(terms.gain)

@@ -49,6 +49,9 @@ def test_means(results):
     assert row["phi"] == part["phi"].mean()
     assert row["abs_bias"] == pytest.approx(0.8 * 0.01 + 0.2 * 0.08)
     assert row["inside"] == 0.8
+    assert np.isnan(row["claimed"])  # nothing is claimed
+    claims = results.assign(probability_inside=np.where(results["split"] < 5, 0.9, np.nan))
+    assert summarize(claims).loc["better", "claimed"] == pytest.approx(0.9)
     assert row["fit_seconds"] == 4.5
     assert row["needs_sensitive_features"]
     assert (row["n_splits"], row["n_errors"]) == (10, 0)

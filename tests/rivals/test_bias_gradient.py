@@ -128,6 +128,7 @@ def test_a_frozen_bias_stays():
     assert torch.equal(layer.bias, before)
 
 
+@pytest.mark.filterwarnings("ignore::skfairaug.exceptions.FairnessNotReachedWarning")
 def test_the_network_kept_has_so_many_units_off(deep_net, rows):
     rival = BiasGradientFineTuning(
         deep_net, method="pruning", tolerance=0.15, prune_fraction=0.1, random_state=0
