@@ -213,6 +213,8 @@ def run_tables(args, console):
         "folder": args.out,
         "cache_dir": args.cache_dir or Path(args.out) / "networks",
     }
+    if args.table in IMAGE_TABLES and args.drop_sensitive:
+        raise SystemExit("--drop-sensitive: images have no columns that say the group.")
     run_one = partial(run_setting, drop_sensitive=args.drop_sensitive)
     if args.table in IMAGE_TABLES:
         run_one = partial(

@@ -80,4 +80,6 @@ def _is_named(name, column, sensitive):
 
 def _follows(column, groups):
     """Whether a column holds one value per group, and not the same in all."""
-    return column.nunique() > 1 and column.groupby(groups).nunique().max() == 1
+    # A value that is missing in one group only says the group too.
+    values = column.groupby(groups).nunique(dropna=False)
+    return column.nunique(dropna=False) > 1 and values.max() == 1
