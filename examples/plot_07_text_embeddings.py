@@ -105,9 +105,9 @@ augmenter = AdversarialAugmenter(input_layer="embedding")
 models = {
     "biased network": net,
     "plain fine-tuning": PlainFineTuning(net, **goal),
-    "fair teacher": FairAugmentFineTuner(net, **goal),
+    "fair teacher": FairAugmentFineTuner(net, max_epochs=10, **goal),
     "fair teacher, attacked embeddings": FairAugmentFineTuner(
-        net, augmenter=augmenter, joint=True, **goal
+        net, augmenter=augmenter, joint=True, max_epochs=10, **goal
     ),
 }
 for name, model in models.items():
