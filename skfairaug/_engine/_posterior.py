@@ -75,17 +75,9 @@ class CellPosterior:
         self.fold = deal(cells, self.n_folds, self.seed)
         left_out = [self.fold == i for i in range(self.n_folds)]
 
-        def class_factor(rows):
-            rows = rows[labelled[rows]]
-            return Calibration().fit(log_proba[rows], y[rows])
-
         def group_factor(estimator, rows):
             rows = rows[groups[rows] >= 0]
             return estimator.fit(self._with_label(columns[rows], y[rows]), groups[rows])
-
-        class_proba = np.empty((len(y), self.n_classes))
-        for out in left_out:
-            class_proba[out] = class_factor(rows[~out]).predict_proba(log_proba[out])
 
         def cross_fit(estimator):
             proba = np.empty((len(y), self.n_classes, self.n_groups))
@@ -106,16 +98,24 @@ class CellPosterior:
             estimator = self.group_estimator
             group_proba = cross_fit(estimator)
         self.log_loss = loss(group_proba)
+
+        def class_factor(rows):
+            rows = rows[labelled[rows]]
+            return Calibration().fit(log_proba[rows], group_proba[rows], y[rows])
+
+        class_proba = np.empty((len(y), self.n_classes))
+        for out in left_out:
+            calibration = class_factor(rows[~out])
+            class_proba[out] = calibration.predict_proba(log_proba[out], group_proba[out])
         self.class_factor = class_factor(rows)
         self.group_factor = group_factor(clone(estimator), rows)
         return cell_posterior(class_proba, group_proba)
 
     def predict(self, log_proba, columns):
         """Cell posterior (n_samples, n_classes, n_groups) of new rows."""
-        return cell_posterior(
-            self.class_factor.predict_proba(log_proba),
-            self._group_proba(self.group_factor, columns),
-        )
+        group_proba = self._group_proba(self.group_factor, columns)
+        class_proba = self.class_factor.predict_proba(log_proba, group_proba)
+        return cell_posterior(class_proba, group_proba)
 
     def _with_label(self, columns, y):
         """Columns, with the label beside them where the groups depend on it."""
@@ -140,25 +140,28 @@ class Calibration:
     r"""Class probabilities of a biased model, as rows it was not trained on have them.
 
     Of two classes a logistic regression on the log-odds z and on :math:`\tanh(z / 2)`, which
-    bends the tails; of more, on the log-probabilities.
+    bends the tails; of more, on the log-probabilities. How likely the row is of each group,
+    and that times z, are inputs too: a model that learned unfair labels says the same of rows
+    of two groups and means another thing.
     """
 
-    def fit(self, log_proba, y):
-        """Fit on class log-probabilities (n_samples, n_classes) and classes."""
-        inputs = _log_odds(log_proba)
-        self.scale_ = max(float(inputs.std()), np.finfo(np.float32).tiny)
+    def fit(self, log_proba, group_proba, y):
+        """Fit on (n, n_classes) log-probabilities and the groups' probabilities."""
+        self.scale_ = max(float(_log_odds(log_proba).std()), np.finfo(np.float32).tiny)
         self.model_ = LogisticRegression(C=100.0, max_iter=1000)
-        self.model_.fit(self._inputs(inputs), y)
+        self.model_.fit(self._inputs(log_proba, group_proba), y)
         return self
 
-    def predict_proba(self, log_proba):
+    def predict_proba(self, log_proba, group_proba):
         """Probabilities (n_samples, n_classes)."""
-        return self.model_.predict_proba(self._inputs(_log_odds(log_proba)))
+        return self.model_.predict_proba(self._inputs(log_proba, group_proba))
 
-    def _inputs(self, odds):
-        if odds.shape[1] > 1:
-            return odds / self.scale_
-        return np.hstack([odds / self.scale_, np.tanh(odds / 2)])
+    def _inputs(self, log_proba, group_proba):
+        odds, guess = _log_odds(log_proba), group_proba.mean(1)[:, 1:]
+        bent = [np.tanh(odds / 2)] if odds.shape[1] == 1 else []
+        odds = odds / self.scale_
+        swayed = (odds[:, :, None] * guess[:, None]).reshape(len(odds), -1)
+        return np.hstack([odds, *bent, guess, swayed])
 
 
 def _log_odds(log_proba):
