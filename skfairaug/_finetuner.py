@@ -4,6 +4,7 @@ import warnings
 from contextlib import nullcontext
 from numbers import Integral, Real
 
+import numpy as np
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils._param_validation import Interval, StrOptions
@@ -14,7 +15,6 @@ from skfairaug._base import BaseIntraProcessor
 from skfairaug._distributed import shared_steps
 from skfairaug._engine._selection import Goal
 from skfairaug._reactivator import MaskReactivator, to_numpy
-from skfairaug._rows import is_table
 from skfairaug._task import fine_tune
 from skfairaug._validation import check_group_estimator
 from skfairaug.metrics._constraints import get_constraint
@@ -366,7 +366,22 @@ class FairAugmentFineTuner(BaseIntraProcessor):
 
     def _validate_rows(self, X, y, sensitive_features):
         check_group_estimator(self.group_estimator)
-        return super()._validate_rows(X, y, sensitive_features)
+        rows = super()._validate_rows(X, y, sensitive_features)
+        goal = self._goal()
+        by_rule = goal.distillation and (len(self.classes_) == 2 or goal.constraint.is_gap)
+        if not by_rule and (rows.groups.codes < 0).any():
+            raise ValueError(
+                "missing_groups='infer' needs the fair rule as teacher, which infers them: a "
+                "distillation above 0, and with several classes a constraint other than "
+                "'bias_amplification'."
+            )
+        table = getattr(rows.X, "ndim", 0) == 2 and rows.X.dtype == np.float32
+        if self.mixing and not (by_rule and table):
+            raise ValueError(
+                "mixing=True makes rows that the fair teacher labels: it needs a table of "
+                "numbers as X, and a distillation above 0."
+            )
+        return rows
 
     def _goal(self):
         binary = len(self.classes_) == 2
@@ -423,14 +438,7 @@ class FairAugmentFineTuner(BaseIntraProcessor):
                 attacker.refresh()
                 X_adv = attacker.attack_all()
             return lambda n_batches, batch_size: attacker.batches(n_batches, batch_size, X_adv)
-        if not self.mixing:
-            return task.batches
-        if task.rule is None or not is_table(task.X):
-            raise ValueError(
-                "mixing=True makes rows that the fair teacher labels: it needs a table of "
-                "numbers as X, and a distillation above 0."
-            )
-        return task.mixed_batches()
+        return task.mixed_batches() if self.mixing else task.batches
 
     def _fine_tune(self, task, batches):
         """Rounds of fine-tuning, until the network has caught up with its teacher."""

@@ -130,16 +130,9 @@ class Task:
         The fair rule gives every row its targets; for rows that it was fitted to, models do
         that did not see the row. Groups that are not known are then the likeliest ones.
         """
-        by_rule = self.n_classes == 2 or self.goal.constraint.is_gap
-        if not (self.goal.distillation and by_rule) and bool((self.groups < 0).any()):
-            raise ValueError(
-                "missing_groups='infer' needs the fair rule as teacher, which infers them: a "
-                "distillation above 0, and with several classes a constraint other than "
-                "'bias_amplification'."
-            )
         if not self.goal.distillation:
             return
-        if not by_rule:
+        if self.n_classes > 2 and not self.goal.constraint.is_gap:
             self.teacher = self._without_prior_shift()
             return
         self.rule = FairRule(

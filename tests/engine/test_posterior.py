@@ -92,9 +92,8 @@ def test_rows_of_an_unknown_group_calibrate_only():
     relabelled = np.concatenate([other, y[20:]])
     moved = posterior(group_estimator=Spy())
     moved.fit(log_proba, columns, relabelled, groups)
-    assert not np.allclose(
-        moved.class_factor.predict_proba(log_proba), model.class_factor.predict_proba(log_proba)
-    )
+    both = (one.class_factor.predict_proba(log_proba, even(60)) for one in (moved, model))
+    assert not np.allclose(*both)
 
 
 def test_rows_that_the_model_has_seen_do_not_calibrate():
@@ -104,7 +103,7 @@ def test_rows_that_the_model_has_seen_do_not_calibrate():
     for labels in (y, np.where(labelled, y, 1 - y)):
         model = posterior(group_estimator=Spy())
         model.fit(log_proba, columns, labels, groups, labelled=labelled)
-        models.append(model.class_factor.predict_proba(log_proba))
+        models.append(model.class_factor.predict_proba(log_proba, even(60)))
     np.testing.assert_allclose(*models)
 
 
@@ -133,6 +132,27 @@ def test_by_label_the_groups_depend_on_the_label():
     np.testing.assert_allclose(blind[0] / blind[0].sum(), blind[1] / blind[1].sum(), atol=0.01)
 
 
+def even(n_samples, n_classes=2):
+    """Probabilities of two groups that say nothing."""
+    return np.full((n_samples, n_classes, 2), 0.5)
+
+
+def test_calibration_of_a_model_that_learned_unfair_labels():
+    """The model takes 3 off the log-odds of group 1, which the rows show."""
+    rng = np.random.RandomState(0)
+    groups = rng.randint(0, 2, 6000)
+    odds = 2 * rng.normal(size=6000)
+    p = 1 / (1 + np.exp(-odds))
+    y = (rng.rand(6000) < p).astype(int)
+    said = odds - 3 * groups
+    log_proba = -np.logaddexp(0, np.stack([said, -said], 1))
+    guess = np.repeat(np.eye(2)[groups][:, None], 2, axis=1)
+    fitted = Calibration().fit(log_proba, guess, y).predict_proba(log_proba, guess)[:, 1]
+    assert np.abs(fitted - p).mean() < 0.02
+    blind = Calibration().fit(log_proba, even(6000), y).predict_proba(log_proba, even(6000))
+    assert np.abs(blind[:, 1] - p).mean() > 0.1
+
+
 @pytest.mark.parametrize("n_classes", [2, 3])
 def test_calibration(n_classes):
     """Of a model that is twice as sure as it should be."""
@@ -140,7 +160,8 @@ def test_calibration(n_classes):
     logits = rng.normal(size=(6000, n_classes))
     p = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
     y = (rng.rand(6000, 1) > p.cumsum(1)).sum(1).clip(max=n_classes - 1)
-    fitted = Calibration().fit(2 * logits, y).predict_proba(2 * logits)
+    guess = even(6000, n_classes)
+    fitted = Calibration().fit(2 * logits, guess, y).predict_proba(2 * logits, guess)
     assert np.abs(fitted - p).mean() < 0.02
     assert np.abs(fitted - p).max() < 0.15
 
