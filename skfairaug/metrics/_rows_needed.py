@@ -88,8 +88,8 @@ def rows_needed(
     if not surely(MOST):
         gap = float(constraint.gap(rates, MOST * shares))
         raise ValueError(
-            f"no number of rows up to {MOST:g} is enough: rates {rates.tolist()} have a bias of "
-            f"{gap:+.3f}, and the tolerance is {tolerance:g}."
+            f"no number of rows up to {MOST:g} is enough: rates {rates.tolist()} have a bias "
+            f"of {gap:+.3f}, and the tolerance is {tolerance:g}."
         )
     low, high = 1, MOST
     while low < high:
