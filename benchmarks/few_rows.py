@@ -125,7 +125,7 @@ def draw(table, path):
             for method, rows in part[part["group"] == group].groupby("method", sort=False):
                 name = method.removeprefix("rule, ").replace("rule", "expected Phi")
                 ax.plot(rows["rows"], rows[column], marker="o", label=name)
-            ax.set(xscale="log", title=f"{label}, group {group}")
+            ax.set(xscale="log", title=f"{label},\ngroup {group}")
             ax.set_xticks(SIZES, [str(size) for size in SIZES])
             ax.minorticks_off()
             if column != "BA":
