@@ -148,7 +148,8 @@ class Calibration:
     def fit(self, log_proba, group_proba, y):
         """Fit on (n, n_classes) log-probabilities and the groups' probabilities."""
         self.scale_ = max(float(_log_odds(log_proba).std()), np.finfo(np.float32).tiny)
-        self.model_ = LogisticRegression(C=100.0, max_iter=1000)
+        # Few columns, nearly collinear where a net is sure: Newton's steps converge there.
+        self.model_ = LogisticRegression(C=100.0, solver="newton-cholesky")
         self.model_.fit(self._inputs(log_proba, group_proba), y)
         return self
 
