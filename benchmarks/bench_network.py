@@ -15,7 +15,7 @@ from lightgbm import LGBMClassifier
 from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 from threadpoolctl import threadpool_limits
 
-from skfairaug._nets import isolated_random_state
+from skfairaug._inputs._contexts import isolated_random_state
 from skfairaug.benchmark._protocol import (
     TRAINING,
     best_threshold_predictions,

@@ -21,7 +21,7 @@ from sklearn.model_selection import train_test_split
 from skorch import NeuralNetClassifier
 from torch.nn import functional as F
 
-from skfairaug._nets import isolated_random_state
+from skfairaug._inputs._contexts import isolated_random_state
 from skfairaug.benchmark._protocol import TRAINING, load_splits, train_biased_net
 from skfairaug.metrics import threshold_curve
 from skfairaug.modules import TabularMLP

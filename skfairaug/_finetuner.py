@@ -9,14 +9,14 @@ from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from skfairaug._attacker import Attacker
 from skfairaug._augmenter import AdversarialAugmenter
-from skfairaug._base import BaseIntraProcessor
-from skfairaug._distributed import shared_steps
+from skfairaug._engine._attacker import Attacker
+from skfairaug._engine._debiasing_task import fine_tune
+from skfairaug._engine._estimator import BaseIntraProcessor
+from skfairaug._engine._processes import shared_steps
 from skfairaug._engine._selection import Goal
+from skfairaug._inputs._checks import check_group_estimator
 from skfairaug._reactivator import MaskReactivator, to_numpy
-from skfairaug._task import fine_tune
-from skfairaug._validation import check_group_estimator
 from skfairaug.metrics._constraints import get_constraint
 from skfairaug.steps.mask import density
 

@@ -12,21 +12,14 @@ from sklearn.base import (
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
 
-from skfairaug._base import NetHolder
+from skfairaug._engine._debiasing_task import Best, record
+from skfairaug._engine._estimator import NetHolder
 from skfairaug._engine._selection import Goal
-from skfairaug._nets import (
-    Encoder,
-    evaluating,
-    find_head,
-    frozen,
-    isolated_random_state,
-    log_probabilities,
-    overriding,
-    predict_log_proba,
-)
-from skfairaug._rows import at, batches_of, on_device
-from skfairaug._task import Best, record
-from skfairaug._training import check_finite
+from skfairaug._engine._training import check_finite
+from skfairaug._inputs._contexts import evaluating, frozen, isolated_random_state, overriding
+from skfairaug._inputs._encoder import Encoder, find_head
+from skfairaug._inputs._models import log_probabilities, predict_log_proba
+from skfairaug._inputs._rows import at, batches_of, on_device
 from skfairaug.metrics._constraints import get_constraint
 from skfairaug.steps.mask import (
     binary_mask,
@@ -264,7 +257,7 @@ class MaskReactivator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, NetHold
 
         Parameters
         ----------
-        task : Task
+        task : DebiasingTask
             Network, rows and goal.
         batches : callable
             ``batches(n_batches, batch_size)`` yields an epoch of batches.
@@ -314,7 +307,7 @@ class MaskReactivator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, NetHold
 
         Parameters
         ----------
-        task : Task
+        task : DebiasingTask
             Its network is changed.
         masks : dict of str to Tensor
             Parameter name -> binary mask, as from `learn`.

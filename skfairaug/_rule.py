@@ -10,23 +10,12 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_feature_names, _check_n_features, check_is_fitted
 
-from skfairaug._base import Rows
 from skfairaug._engine._claims import store_claims, warn_unless_reached
 from skfairaug._engine._columns import ColumnReader, is_raw
+from skfairaug._engine._estimator import Rows
 from skfairaug._engine._fair_rule import FairRule as FittedRule
 from skfairaug._engine._selection import Goal
-from skfairaug._groups import encode_groups
-from skfairaug._nets import (
-    Encoder,
-    evaluating,
-    find_head,
-    is_fitted_net,
-    isolated_random_state,
-    predict_log_proba,
-    unwrap,
-)
-from skfairaug._rows import is_dataset, is_named, on_device
-from skfairaug._validation import (
+from skfairaug._inputs._checks import (
     as_labels,
     check_group_estimator,
     check_group_rows,
@@ -35,6 +24,11 @@ from skfairaug._validation import (
     encode_labels,
     named_arrays,
 )
+from skfairaug._inputs._contexts import evaluating, isolated_random_state
+from skfairaug._inputs._encoder import Encoder, find_head
+from skfairaug._inputs._groups import encode_groups
+from skfairaug._inputs._models import is_fitted_net, predict_log_proba, unwrap
+from skfairaug._inputs._rows import is_dataset, is_named, on_device
 from skfairaug.metrics._constraints import get_constraint
 from skfairaug.rivals._meta import PostProcessor, check_scorer, class_log_proba
 

@@ -8,8 +8,8 @@ from skorch import NeuralNetClassifier
 from torch import nn
 
 from skfairaug import AdversarialAugmenter, FairAugmentFineTuner
-from skfairaug._attack_point import TABLE_RADIUS
-from skfairaug._attacker import Attacker
+from skfairaug._engine._attack_point import TABLE_RADIUS
+from skfairaug._engine._attacker import Attacker
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ from skorch.callbacks import (
 from torch import nn
 
 from skfairaug import AdversarialAugmenter, FairAugmentFineTuner, MaskReactivator
-from skfairaug._task import Best
+from skfairaug._engine._debiasing_task import Best
 from skfairaug.exceptions import FairnessNotReachedWarning
 from skfairaug.metrics import CONSTRAINTS, bias
 from skfairaug.modules import TabularMLP

@@ -10,44 +10,48 @@ ROOT = Path(__file__).resolve().parents[1] / PACKAGE
 
 LAYERS = {
     "exceptions": 0,
-    "_validation": 0,
-    "_groups": 0,
-    "_rows": 0,
-    "_accelerator": 0,
-    "_nets": 0,
-    "_attack_point": 1,
+    "_inputs": 0,
     "modules": 0,
     "datasets": 0,
-    "_distributed": 1,
-    "_training": 1,
     "metrics": 1,
     "steps": 2,
-    "_engine": 2,
-    "_task": 2,
-    "_attacker": 2,
-    "_base": 2,
-    "_finetuner": 3,
-    "_augmenter": 3,
-    "_reactivator": 3,
-    "_rule": 3,
-    "rivals": 3,
-    "auditing": 4,
-    "benchmark": 4,
-    "__main__": 5,
+    "_engine": 3,
+    "_finetuner": 4,
+    "_augmenter": 4,
+    "_reactivator": 4,
+    "_rule": 4,
+    "rivals": 4,
+    "auditing": 5,
+    "benchmark": 5,
+    "__main__": 6,
 }
 
 #: Imports allowed inside a layer: importer -> imported. There is no way back.
 SIDEWAYS = {
-    "_validation": {"exceptions"},
-    "_nets": {"exceptions", "_validation", "_rows", "_accelerator"},
-    "_training": {"_distributed"},
-    "datasets": {"exceptions", "_validation"},
-    "_engine": {"steps"},
-    "_task": {"steps", "_engine"},
-    "_attacker": {"steps", "_task"},
-    "_base": {"steps", "_engine", "_task"},
+    "_inputs": {"exceptions"},
+    "datasets": {"exceptions", "_inputs"},
     "_finetuner": {"_augmenter", "_reactivator"},
     "_rule": {"rivals"},
+}
+
+#: What lies at the package's root: the estimators, and a folder for each idea.
+LISTING = {
+    "__init__",
+    "__main__",
+    "_augmenter",
+    "_engine",
+    "_finetuner",
+    "_inputs",
+    "_reactivator",
+    "_rule",
+    "auditing",
+    "benchmark",
+    "datasets",
+    "exceptions",
+    "metrics",
+    "modules",
+    "rivals",
+    "steps",
 }
 
 
@@ -139,6 +143,11 @@ def test_every_component_has_a_layer():
     assert components <= LAYERS.keys(), "give the new module a layer in LAYERS"
 
 
+def test_the_root_is_the_method():
+    found = {path.stem for path in ROOT.iterdir() if not path.name.startswith("__pycache")}
+    assert found == LISTING
+
+
 def test_sideways_imports_stay_in_a_layer_and_run_one_way():
     for importer, targets in SIDEWAYS.items():
         for imported in targets:
@@ -159,10 +168,18 @@ def test_init_only_re_exports(package):
 @pytest.mark.parametrize(
     ("module", "line", "expected"),
     [
-        ("steps.mask", "from skfairaug._nets import Encoder", None),
+        ("steps.mask", "from skfairaug._inputs._encoder import Encoder", None),
         ("steps.mask", "from skfairaug.steps.attack import NORMS", None),
-        ("_nets", "from skfairaug.steps.attack import NORMS", "layer 0 imports 'steps'"),
-        ("_nets", "def f():\n    import skfairaug.steps.attack", "layer 0 imports 'steps'"),
+        (
+            "_inputs._rows",
+            "from skfairaug.steps.attack import NORMS",
+            "0 imports 'steps'",
+        ),
+        (
+            "_inputs._rows",
+            "def f():\n    import skfairaug.steps.attack",
+            "0 imports 'steps'",
+        ),
         ("steps.mask", "from skfairaug.steps import NORMS", "the __init__ of skfairaug.steps"),
         ("__main__", "import skfairaug", "the __init__ of skfairaug"),
         ("steps.mask", "from .attack import NORMS", "relative import"),

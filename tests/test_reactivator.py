@@ -8,7 +8,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
 from skfairaug import MaskReactivator
-from skfairaug._nets import Encoder, find_head, predict_log_proba
+from skfairaug._inputs._encoder import Encoder, find_head
+from skfairaug._inputs._models import predict_log_proba
 from skfairaug._reactivator import masked_state
 
 

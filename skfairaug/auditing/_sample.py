@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from skfairaug._groups import encode_groups
+from skfairaug._inputs._groups import encode_groups
 from skfairaug.auditing._resampling import bootstrap_counts
 
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 import torch
 from threadpoolctl import threadpool_limits
 
-from skfairaug._nets import isolated_random_state
+from skfairaug._inputs._contexts import isolated_random_state
 
 #: Threads, random states and warnings belong to the process: one job in it at a time.
 _lock = threading.RLock()

@@ -8,9 +8,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_consistent_length
 
-from skfairaug._groups import encode_groups
-from skfairaug._nets import PortableNet, is_fitted_net
-from skfairaug._validation import check_tolerance, encode_labels
+from skfairaug._inputs._checks import check_tolerance, encode_labels
+from skfairaug._inputs._copies import PortableNet
+from skfairaug._inputs._groups import encode_groups
+from skfairaug._inputs._models import is_fitted_net
 from skfairaug.benchmark._fingerprint import fingerprint
 from skfairaug.benchmark._jobs import (
     Part,

@@ -14,7 +14,7 @@ from sklearn.base import BaseEstimator
 from skorch.callbacks import Callback
 from skorch.history import History
 
-from skfairaug._nets import is_fitted_net, unwrap
+from skfairaug._inputs._models import is_fitted_net, unwrap
 
 #: Callables that their name tells.
 NAMED = type | types.FunctionType | types.BuiltinFunctionType

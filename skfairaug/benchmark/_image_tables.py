@@ -13,7 +13,7 @@ from sklearn.preprocessing import FunctionTransformer
 
 from skfairaug._augmenter import AdversarialAugmenter
 from skfairaug._finetuner import FairAugmentFineTuner
-from skfairaug._nets import isolated_random_state
+from skfairaug._inputs._contexts import isolated_random_state
 from skfairaug._reactivator import MaskReactivator
 from skfairaug.benchmark._compare import compare
 from skfairaug.benchmark._paper import CIFAR_50, CIFAR_80, CIFAR_90, CIFAR_99

@@ -17,7 +17,8 @@ from sklearn.utils.metadata_routing import get_routing_for_object
 from sklearn.utils.validation import has_fit_parameter
 from skorch import NeuralNet
 
-from skfairaug._nets import PortableNet, is_fitted_net, train_net
+from skfairaug._inputs._copies import PortableNet
+from skfairaug._inputs._models import is_fitted_net, train_net
 from skfairaug.benchmark._alone import alone
 from skfairaug.benchmark._results import COLUMNS, MEASURES
 from skfairaug.metrics._hard import bias

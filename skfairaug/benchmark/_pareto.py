@@ -4,8 +4,8 @@ import numpy as np
 from sklearn.metrics import balanced_accuracy_score
 from sklearn.utils._optional_dependencies import check_matplotlib_support
 
-from skfairaug._groups import encode_groups
-from skfairaug._validation import check_tolerance
+from skfairaug._inputs._checks import check_tolerance
+from skfairaug._inputs._groups import encode_groups
 from skfairaug.benchmark._front import pareto_front
 from skfairaug.benchmark._selector import ParetoSelector
 from skfairaug.metrics._constraints import CONSTRAINTS

@@ -15,8 +15,8 @@ from skorch.dataset import Dataset
 from skorch.helper import predefined_split
 
 from skfairaug._finetuner import FairAugmentFineTuner
-from skfairaug._groups import encode_groups
-from skfairaug._nets import isolated_random_state
+from skfairaug._inputs._contexts import isolated_random_state
+from skfairaug._inputs._groups import encode_groups
 from skfairaug.benchmark._sensitive import without_sensitive
 from skfairaug.datasets._adult import fetch_adult
 from skfairaug.datasets._bank import fetch_bank

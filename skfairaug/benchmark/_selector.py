@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from skfairaug._validation import check_caution, check_tolerance
+from skfairaug._inputs._checks import check_caution, check_tolerance
 from skfairaug.benchmark._front import pareto_front, read_cv_results, read_frame
 from skfairaug.exceptions import FairnessNotReachedWarning
 from skfairaug.metrics._threshold import ThresholdCurve, choose_threshold

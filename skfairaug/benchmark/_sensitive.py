@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from skfairaug._groups import encode_groups
+from skfairaug._inputs._groups import encode_groups
 
 #: What stands between a column's name and its value in the name of a one-hot column.
 SEPARATORS = ("=", "_")

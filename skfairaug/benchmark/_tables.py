@@ -13,7 +13,7 @@ from sklearn.preprocessing import StandardScaler
 from skorch import NeuralNetClassifier
 
 from skfairaug._finetuner import FairAugmentFineTuner
-from skfairaug._nets import isolated_random_state
+from skfairaug._inputs._contexts import isolated_random_state
 from skfairaug._rule import FairRule
 from skfairaug.benchmark._compare import compare
 from skfairaug.benchmark._paper import PUBLISHED, Published

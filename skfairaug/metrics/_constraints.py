@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from skfairaug._validation import check_cells
+from skfairaug._inputs._checks import check_cells
 from skfairaug.metrics._amplification import lean, lean_slope
 from skfairaug.metrics._namespace import namespace, pick
 

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 from sklearn.utils.multiclass import unique_labels
 
-from skfairaug._groups import encode_groups
-from skfairaug._validation import as_labels, check_pos_label, check_same_length
+from skfairaug._inputs._checks import as_labels, check_pos_label, check_same_length
+from skfairaug._inputs._groups import encode_groups
 from skfairaug.metrics._cells import cell_counts, prediction_rates
 from skfairaug.metrics._constraints import get_constraint
 

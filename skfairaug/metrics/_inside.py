@@ -3,7 +3,7 @@
 import numpy as np
 from scipy.special import ndtr
 
-from skfairaug._validation import check_caution, check_tolerance
+from skfairaug._inputs._checks import check_caution, check_tolerance
 
 #: Nodes of the quadrature over the smallest group's statistic, in its standard errors.
 NODES = np.linspace(-5.0, 5.0, 101)

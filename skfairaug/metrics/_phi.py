@@ -4,7 +4,7 @@ import numpy as np
 from scipy.special import ndtr
 from sklearn.metrics import balanced_accuracy_score
 
-from skfairaug._validation import check_caution, check_tolerance
+from skfairaug._inputs._checks import check_caution, check_tolerance
 from skfairaug.metrics._hard import bias
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from skfairaug._validation import as_labels, check_same_length, encode_labels
+from skfairaug._inputs._checks import as_labels, check_same_length, encode_labels
 
 
 def predict_labels(estimator, X, sensitive_features):

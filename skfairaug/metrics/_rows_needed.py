@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from skfairaug._validation import check_tolerance
+from skfairaug._inputs._checks import check_tolerance
 from skfairaug.metrics._constraints import get_constraint
 from skfairaug.metrics._inside import probability_inside
 

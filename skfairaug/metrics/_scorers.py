@@ -3,7 +3,7 @@
 from sklearn import get_config
 from sklearn.metrics import make_scorer
 
-from skfairaug._validation import check_tolerance
+from skfairaug._inputs._checks import check_tolerance
 from skfairaug.metrics._constraints import get_constraint
 from skfairaug.metrics._phi import phi_score
 

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from skfairaug._validation import (
+from skfairaug._inputs._checks import (
     check_labels_present,
     check_same_length,
     check_scores,

@@ -18,7 +18,7 @@ class Adversary:
 
     Parameters
     ----------
-    task : Task
+    task : DebiasingTask
         Its constraint decides what else the adversary sees: the label, the favourable
         rows alone, or nothing.
     units : int

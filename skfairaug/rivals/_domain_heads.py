@@ -3,8 +3,8 @@
 import torch
 from torch import nn
 
-from skfairaug._nets import find_head
-from skfairaug._rows import at, on_device
+from skfairaug._inputs._encoder import find_head
+from skfairaug._inputs._rows import at, on_device
 
 
 class DomainHeads(nn.Module):

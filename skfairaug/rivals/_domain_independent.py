@@ -4,7 +4,7 @@ import numpy as np
 from sklearn.utils._param_validation import StrOptions
 from torch.nn import functional as F
 
-from skfairaug._validation import check_same_length
+from skfairaug._inputs._checks import check_same_length
 from skfairaug.rivals._domain_heads import add_heads
 from skfairaug.rivals._trained_anew import TRAINING, TrainedAnew
 

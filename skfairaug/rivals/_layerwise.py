@@ -9,8 +9,8 @@ from scipy.stats import norm
 from sklearn.ensemble import GradientBoostingRegressor
 from sklearn.utils._param_validation import Interval
 
-from skfairaug._base import BaseIntraProcessor
-from skfairaug._nets import weight_layers
+from skfairaug._engine._estimator import BaseIntraProcessor
+from skfairaug._inputs._encoder import weight_layers
 
 
 class LayerwiseOptimization(BaseIntraProcessor):

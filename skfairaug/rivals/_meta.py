@@ -19,25 +19,24 @@ from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter, validate_data
 from skorch import NeuralNet
 
-from skfairaug._base import Rows, _holds_integers, split_cells
-from skfairaug._groups import Groups, encode_groups
-from skfairaug._nets import (
-    input_types,
-    is_fitted_net,
-    isolated_random_state,
-    portable_state,
-    predict_log_proba,
-    restored_state,
-    train_net,
-    unwrap,
-)
-from skfairaug._rows import on_device, take
-from skfairaug._validation import (
+from skfairaug._engine._estimator import Rows, _holds_integers, split_cells
+from skfairaug._inputs._checks import (
     check_cells,
     check_tolerance,
     check_training_rows,
     encode_labels,
 )
+from skfairaug._inputs._contexts import isolated_random_state
+from skfairaug._inputs._copies import portable_state, restored_state
+from skfairaug._inputs._groups import Groups, encode_groups
+from skfairaug._inputs._models import (
+    input_types,
+    is_fitted_net,
+    predict_log_proba,
+    train_net,
+    unwrap,
+)
+from skfairaug._inputs._rows import on_device, take
 from skfairaug.metrics._constraints import get_constraint
 
 #: What rows are cast to unless they are one of them: float64 holds integers up to 2^53.

@@ -6,7 +6,7 @@ from numbers import Integral, Real
 import torch
 from sklearn.utils._param_validation import Interval
 
-from skfairaug._base import BaseIntraProcessor
+from skfairaug._engine._estimator import BaseIntraProcessor
 
 
 class RandomPerturbation(BaseIntraProcessor):

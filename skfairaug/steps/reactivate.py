@@ -5,7 +5,7 @@ import copy
 import torch
 from torch import nn
 
-from skfairaug._rows import n_rows
+from skfairaug._inputs._rows import n_rows
 
 _NORMALISATION = (nn.modules.batchnorm._BatchNorm,)
 

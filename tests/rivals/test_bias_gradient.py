@@ -6,7 +6,7 @@ import torch
 from skorch import NeuralNetClassifier
 from torch import nn
 
-from skfairaug._nets import weight_layers
+from skfairaug._inputs._encoder import weight_layers
 from skfairaug.metrics import soft_bias
 from skfairaug.modules import TabularMLP
 from skfairaug.rivals import BiasGradientFineTuning

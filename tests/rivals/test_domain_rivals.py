@@ -184,7 +184,8 @@ def test_confusion_leaves_less_of_the_group(rows, unfitted_net):
     """A column that says the group is of less use to a linear probe."""
     from sklearn.linear_model import LogisticRegression
 
-    from skfairaug._nets import Encoder, evaluating, find_head
+    from skfairaug._inputs._contexts import evaluating
+    from skfairaug._inputs._encoder import Encoder, find_head
 
     X = rows.X.copy()
     X[:, 0] = 3 * rows.group

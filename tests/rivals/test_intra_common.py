@@ -14,7 +14,7 @@ from test_common import SINGLE_ROW, AnyClasses
 from test_common import net as checked_net
 from torch import nn
 
-from skfairaug._base import BaseIntraProcessor
+from skfairaug._engine._estimator import BaseIntraProcessor
 from skfairaug.exceptions import FairnessNotReachedWarning
 from skfairaug.metrics import bias
 from skfairaug.modules import TabularMLP
@@ -292,9 +292,9 @@ def test_net_and_random_state_are_untouched(kind, ending, unfitted_net, rows):
 
 @pytest.mark.parametrize("kind", ["random", "layerwise", "pruning"])
 def test_ctrl_c_keeps_the_best_network_so_far(kind, net, rows, monkeypatch):
-    from skfairaug._task import Task
+    from skfairaug._engine._debiasing_task import DebiasingTask
 
-    offer, calls = Task.offer_net, []
+    offer, calls = DebiasingTask.offer_net, []
 
     def interrupted(self, phase):
         calls.append(phase)
@@ -302,7 +302,7 @@ def test_ctrl_c_keeps_the_best_network_so_far(kind, net, rows, monkeypatch):
             raise KeyboardInterrupt
         return offer(self, phase)
 
-    monkeypatch.setattr(Task, "offer_net", interrupted)
+    monkeypatch.setattr(DebiasingTask, "offer_net", interrupted)
     rival = fit(make(kind, net), rows)
     assert len(calls) == 2
     assert rival.predict(rows.X).shape == (240,)

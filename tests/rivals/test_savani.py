@@ -6,9 +6,9 @@ import torch
 from sklearn.ensemble import GradientBoostingRegressor
 from skorch import NeuralNetClassifier
 
-from skfairaug._nets import find_head, weight_layers
-from skfairaug._rows import on_device
-from skfairaug._task import Task
+from skfairaug._engine._debiasing_task import DebiasingTask
+from skfairaug._inputs._encoder import find_head, weight_layers
+from skfairaug._inputs._rows import on_device
 from skfairaug.metrics import bias
 from skfairaug.modules import TabularMLP
 from skfairaug.rivals import AdversarialFineTuning, LayerwiseOptimization, RandomPerturbation
@@ -35,14 +35,14 @@ def deep_net(rows):
 @pytest.fixture
 def tried(monkeypatch):
     """Parameters of every network that is tried."""
-    found, offer_net = [], Task.offer_net
+    found, offer_net = [], DebiasingTask.offer_net
 
     def spy(self, phase):
         module = self.net.module_
         found.append({k: p.detach().clone() for k, p in module.named_parameters()})
         return offer_net(self, phase)
 
-    monkeypatch.setattr(Task, "offer_net", spy)
+    monkeypatch.setattr(DebiasingTask, "offer_net", spy)
     return found
 
 

@@ -20,15 +20,15 @@ from skorch import NeuralNetClassifier
 from skorch.hf import AccelerateMixin
 
 from skfairaug import AdversarialAugmenter, FairAugmentFineTuner, MaskReactivator
-from skfairaug._accelerator import OneProcess
-from skfairaug._distributed import (
+from skfairaug._engine._processes import (
     average_gradients,
     infer_shares,
     n_processes,
     scaled,
     shared_steps,
 )
-from skfairaug._nets import copy_net
+from skfairaug._inputs._accelerator import OneProcess
+from skfairaug._inputs._copies import copy_net
 from skfairaug.modules import TabularMLP
 from skfairaug.rivals import AdversarialFineTuning
 

@@ -7,7 +7,7 @@ from skorch import NeuralNetClassifier
 from torch import nn
 from torch.utils.data import Dataset, TensorDataset
 
-from skfairaug._rows import (
+from skfairaug._inputs._rows import (
     OTHER_ROWS,
     TABLE_ROWS,
     NamedRows,

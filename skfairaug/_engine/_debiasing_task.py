@@ -11,9 +11,11 @@ import torch
 
 from skfairaug._engine._fair_rule import FairRule
 from skfairaug._engine._selection import Goal, Selection
-from skfairaug._nets import Encoder, find_head, frozen, log_probabilities, predict_log_proba
-from skfairaug._rows import at, batches_of, is_table
-from skfairaug._training import CellSampler, Trainer
+from skfairaug._engine._training import CellSampler, Trainer
+from skfairaug._inputs._contexts import frozen
+from skfairaug._inputs._encoder import Encoder, find_head
+from skfairaug._inputs._models import log_probabilities, predict_log_proba
+from skfairaug._inputs._rows import at, batches_of, is_table
 from skfairaug.metrics._cells import cell_counts
 from skfairaug.metrics._soft import soft_bias
 from skfairaug.steps.distil import distillation_loss, group_offsets
@@ -36,7 +38,7 @@ class Batch(NamedTuple):
 
 
 @dataclass
-class Task:
+class DebiasingTask:
     """Rows of the validation set on the net's device, and what is known of them.
 
     `train` are the rows that the network is fitted to, `select` those that choose
@@ -304,7 +306,7 @@ def fine_tune(task, make_epoch, loss, *, done=None, **training):
 
     Parameters
     ----------
-    task : Task
+    task : DebiasingTask
         Its net is changed.
     make_epoch : callable
         ``make_epoch(epoch)`` yields the batches of an epoch.
@@ -314,7 +316,7 @@ def fine_tune(task, make_epoch, loss, *, done=None, **training):
         ``done(log_proba, verdict)`` says after each epoch whether it was the last; it
         receives the class log-probabilities of the selection rows.
     **training : dict
-        Parameters of :class:`~skfairaug._training.Trainer`.
+        Parameters of :class:`~skfairaug._engine._training.Trainer`.
 
     Returns
     -------

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from skfairaug._validation import (
+from skfairaug._inputs._checks import (
     as_labels,
     check_caution,
     check_cells,

@@ -15,9 +15,9 @@ from contextlib import contextmanager
 import torch
 from torch import distributed
 
-from skfairaug._accelerator import accelerator_of
-from skfairaug._nets import overriding
-from skfairaug._rows import n_rows
+from skfairaug._inputs._accelerator import accelerator_of
+from skfairaug._inputs._contexts import overriding
+from skfairaug._inputs._rows import n_rows
 
 #: Ways of accelerate that split the network itself, or do not run on torch.distributed.
 UNSUPPORTED = ("DEEPSPEED", "FSDP", "MEGATRON_LM", "XLA")
@@ -70,7 +70,7 @@ def shared_steps(task):
 
     Parameters
     ----------
-    task : Task
+    task : DebiasingTask
         Its loss is a function of the net's outputs for the rows of a batch; what else it
         reads of a forward pass would be of a share of the rows.
     """

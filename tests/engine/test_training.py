@@ -10,8 +10,8 @@ from skorch.callbacks import Callback
 from torch import nn
 from torch.nn import functional as F
 
-from skfairaug._nets import log_probabilities, predict_log_proba
-from skfairaug._training import CellSampler, Trainer, check_finite, evaluate, own_loss
+from skfairaug._engine._training import CellSampler, Trainer, check_finite, evaluate, own_loss
+from skfairaug._inputs._models import log_probabilities, predict_log_proba
 from skfairaug.modules import TabularMLP
 
 

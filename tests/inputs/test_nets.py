@@ -13,23 +13,16 @@ from skorch import NeuralNetBinaryClassifier, NeuralNetClassifier
 from skorch.callbacks import Callback
 from torch import nn
 
-from skfairaug._nets import (
-    Encoder,
-    PortableNet,
+from skfairaug._inputs._contexts import evaluating, frozen, isolated_random_state, overriding
+from skfairaug._inputs._copies import PortableNet, copy_net, portable_state, restored_state
+from skfairaug._inputs._encoder import Encoder, find_head
+from skfairaug._inputs._models import (
     check_net,
     check_output,
-    copy_net,
-    evaluating,
-    find_head,
-    frozen,
     is_fitted_net,
-    isolated_random_state,
     log_probabilities,
     net_targets,
-    overriding,
-    portable_state,
     predict_log_proba,
-    restored_state,
     train_net,
     unwrap,
 )
@@ -298,7 +291,7 @@ def test_prediction_in_parts_and_modes(monkeypatch):
     net.module_.body[0].eval()
     before = [module.training for module in net.module_.modules()]
     whole = predict_log_proba(net, X)
-    monkeypatch.setattr("skfairaug._rows.TABLE_ROWS", 5)
+    monkeypatch.setattr("skfairaug._inputs._rows.TABLE_ROWS", 5)
     torch.testing.assert_close(predict_log_proba(net, X), whole)
     assert not whole.requires_grad
     assert [module.training for module in net.module_.modules()] == before
@@ -405,7 +398,7 @@ def test_encoder_is_the_input_of_the_head(monkeypatch):
         expected = net.module_.body(X)
         assert torch.equal(encoder(X), expected)
         assert torch.equal(encoder.all_rows(X), expected)
-        monkeypatch.setattr("skfairaug._rows.TABLE_ROWS", 5)
+        monkeypatch.setattr("skfairaug._inputs._rows.TABLE_ROWS", 5)
         torch.testing.assert_close(encoder.all_rows(X), expected)
         assert not encoder.all_rows(X).requires_grad
     assert hooks_left(net) == 0

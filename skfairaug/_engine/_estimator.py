@@ -12,26 +12,11 @@ from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted, validate_data
 from skorch import NeuralNetBinaryClassifier
 
-from skfairaug._distributed import agreed_seed
 from skfairaug._engine._claims import store_claims, warn_unless_reached
+from skfairaug._engine._debiasing_task import DebiasingTask
+from skfairaug._engine._processes import agreed_seed
 from skfairaug._engine._selection import Goal
-from skfairaug._groups import Groups, column_indices, encode_groups, groups_from_columns
-from skfairaug._nets import (
-    check_net,
-    check_output,
-    copy_net,
-    input_types,
-    is_fitted_net,
-    isolated_random_state,
-    portable_state,
-    predict_log_proba,
-    restored_state,
-    train_net,
-    unwrap,
-)
-from skfairaug._rows import at, is_dataset, is_named, on_device, take
-from skfairaug._task import Task
-from skfairaug._validation import (
+from skfairaug._inputs._checks import (
     as_labels,
     check_group_rows,
     check_held_out,
@@ -42,6 +27,19 @@ from skfairaug._validation import (
     encode_labels,
     named_arrays,
 )
+from skfairaug._inputs._contexts import isolated_random_state
+from skfairaug._inputs._copies import copy_net, portable_state, restored_state
+from skfairaug._inputs._groups import Groups, column_indices, encode_groups, groups_from_columns
+from skfairaug._inputs._models import (
+    check_net,
+    check_output,
+    input_types,
+    is_fitted_net,
+    predict_log_proba,
+    train_net,
+    unwrap,
+)
+from skfairaug._inputs._rows import at, is_dataset, is_named, on_device, take
 from skfairaug.metrics._constraints import get_constraint
 from skfairaug.steps.importance import group_columns
 
@@ -67,7 +65,7 @@ class NetHolder(BaseEstimator):
     """An estimator around a skorch net: its checks, and how it survives clone and pickle.
 
     What every step shares: rows are validated, groups are read, and the net is copied
-    (or trained first) into a :class:`~skfairaug._task.Task`.
+    (or trained first) into a :class:`~skfairaug._engine._debiasing_task.DebiasingTask`.
     """
 
     def _validate_rows(self, X, y, sensitive_features):
@@ -164,7 +162,7 @@ class NetHolder(BaseEstimator):
             columns = torch.as_tensor(rows.columns, device=X.device)
             members = (X[groups == g] for g in range(len(rows.groups.names)))
             values = torch.stack([part[:, columns].mean(0) for part in members])
-        return Task(
+        return DebiasingTask(
             net=net,
             X=X,
             y=y,

@@ -4,8 +4,8 @@ from contextlib import contextmanager, nullcontext
 
 import torch
 
-from skfairaug._nets import evaluating
-from skfairaug._rows import concatenate
+from skfairaug._inputs._contexts import evaluating
+from skfairaug._inputs._rows import concatenate
 from skfairaug.modules._pixels import unit_pixels
 
 #: Radius of each norm's ball on a standardised table, and on pixels in [0, 1].

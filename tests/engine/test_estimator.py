@@ -18,7 +18,7 @@ from skorch.callbacks import Callback
 from torch import nn
 
 from skfairaug import AdversarialAugmenter, FairAugmentFineTuner, MaskReactivator
-from skfairaug._base import split_cells
+from skfairaug._engine._estimator import split_cells
 from skfairaug.exceptions import FairnessNotReachedWarning
 from skfairaug.metrics import bias
 from skfairaug.modules import TabularMLP

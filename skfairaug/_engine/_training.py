@@ -10,9 +10,10 @@ from contextlib import contextmanager
 import torch
 from skorch.callbacks import EarlyStopping, LRScheduler, PrintLog
 
-from skfairaug._distributed import scaled
-from skfairaug._nets import log_probabilities, net_targets, overriding
-from skfairaug._rows import at, chunk_size, chunks, off_device
+from skfairaug._engine._processes import scaled
+from skfairaug._inputs._contexts import overriding
+from skfairaug._inputs._models import log_probabilities, net_targets
+from skfairaug._inputs._rows import at, chunk_size, chunks, off_device
 
 
 class CellSampler:
@@ -91,7 +92,7 @@ class Trainer:
     net : skorch.NeuralNet
         Changed in place.
     X : Tensor, NamedRows or StreamedRows
-        All rows, as :mod:`skfairaug._rows` has them on the device.
+        All rows, as :mod:`skfairaug._inputs._rows` has them on the device.
     y : Tensor
         Their class codes.
     lr : float

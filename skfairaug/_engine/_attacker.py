@@ -2,10 +2,12 @@
 
 import torch
 
-from skfairaug._attack_point import LayerPoint, RowPoint
-from skfairaug._groups import column_indices
-from skfairaug._nets import Encoder, find_head, find_layer, frozen
-from skfairaug._rows import (
+from skfairaug._engine._attack_point import LayerPoint, RowPoint
+from skfairaug._engine._debiasing_task import Batch
+from skfairaug._inputs._contexts import frozen
+from skfairaug._inputs._encoder import Encoder, find_head, find_layer
+from skfairaug._inputs._groups import column_indices
+from skfairaug._inputs._rows import (
     NamedRows,
     StreamedRows,
     at,
@@ -14,7 +16,6 @@ from skfairaug._rows import (
     chunks,
     is_table,
 )
-from skfairaug._task import Batch
 from skfairaug.steps.attack import NORMS, global_attack, partner_means
 from skfairaug.steps.importance import counterfactual_gap, importance_weights
 from skfairaug.steps.select import reward

@@ -10,7 +10,7 @@ from torch import nn
 from torch.utils.data import Dataset
 
 from skfairaug import AdversarialAugmenter, FairAugmentFineTuner, MaskReactivator
-from skfairaug._attack_point import PIXEL_RADIUS
+from skfairaug._engine._attack_point import PIXEL_RADIUS
 from skfairaug.exceptions import FairnessNotReachedWarning
 from skfairaug.modules import PixelInput, SmallConvNet, make_image_net
 from skfairaug.rivals import PlainFineTuning
@@ -336,7 +336,7 @@ def test_tokens_need_a_layer_to_attack(texts):
 
 def test_real_rows_train_the_embedding_and_attacked_ones_pass_it(texts):
     """The hook replaces the last rows only."""
-    from skfairaug._attack_point import LayerPoint
+    from skfairaug._engine._attack_point import LayerPoint
 
     net, X, _, _ = texts
     X = torch.from_numpy(X)

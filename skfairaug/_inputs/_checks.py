@@ -33,7 +33,7 @@ def encode_labels(y, name="y"):
 
     Examples
     --------
-    >>> from skfairaug._validation import encode_labels
+    >>> from skfairaug._inputs._checks import encode_labels
     >>> codes, classes = encode_labels(["no", "yes", "no"])
     >>> codes.tolist(), classes.tolist()
     ([0, 1, 0], ['no', 'yes'])
@@ -122,7 +122,7 @@ def check_cells(y_codes, group_codes, class_names, group_names, labels=None):
     Examples
     --------
     >>> import numpy as np
-    >>> from skfairaug._validation import check_cells
+    >>> from skfairaug._inputs._checks import check_cells
     >>> y, groups = np.array([0, 1, 0]), np.array([0, 0, 1])
     >>> check_cells(y, groups, ["bad", "good"], ["f", "m"])
     Traceback (most recent call last):

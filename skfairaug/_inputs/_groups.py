@@ -61,7 +61,7 @@ def encode_groups(
 
     Examples
     --------
-    >>> from skfairaug._groups import encode_groups
+    >>> from skfairaug._inputs._groups import encode_groups
     >>> encode_groups(["male", "female", "male"])
     Groups(codes=array([1, 0, 1]), names=('female', 'male'))
     >>> encode_groups([["f", 30], ["m", 30], ["f", 60]]).names

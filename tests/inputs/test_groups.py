@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from skfairaug._groups import column_indices, encode_groups, groups_from_columns
+from skfairaug._inputs._groups import column_indices, encode_groups, groups_from_columns
 
 VALUES = ["m", "f", "m", "f"]
 FRAME = pd.DataFrame({"sex": VALUES}, index=[7, 3, 9, 1])

@@ -1,0 +1,134 @@
+"""What a skorch net takes and says: found, checked, trained, read."""
+
+import numpy as np
+import torch
+from sklearn.base import clone
+from sklearn.frozen import FrozenEstimator
+from skorch import NeuralNet
+from torch.nn import functional as F
+
+from skfairaug._inputs._contexts import evaluating, isolated_random_state
+from skfairaug._inputs._rows import at, chunks, is_dataset, on_device
+
+
+def unwrap(estimator):
+    """Return the skorch net inside a ``FrozenEstimator``, or `estimator` itself."""
+    return estimator.estimator if isinstance(estimator, FrozenEstimator) else estimator
+
+
+def is_fitted_net(estimator):
+    """Whether `estimator` is a skorch net (frozen or not) with trained weights."""
+    net = unwrap(estimator)
+    return isinstance(net, NeuralNet) and net.__sklearn_is_fitted__()
+
+
+def check_net(estimator):
+    """Return the skorch net in `estimator`, or raise a TypeError that says what came."""
+    net = unwrap(estimator)
+    if isinstance(net, NeuralNet):
+        return net
+    raise TypeError(
+        "estimator must be a skorch classifier (NeuralNetClassifier or "
+        "NeuralNetBinaryClassifier), fitted or not, or a FrozenEstimator of one; "
+        f"got {type(net).__name__}."
+    )
+
+
+def train_net(net, X, y):
+    """A trained clone of an unfitted net, for rows and class codes as arrays."""
+    net = clone(net).initialize()
+    if is_dataset(X):
+        raise ValueError(
+            "the net is not fitted, and X is a Dataset, of which it could only be trained by "
+            "its own means: fit the net first."
+        )
+    check_output(net, on_device(net, X), len(np.unique(y)))
+    net.partial_fit(X, net_targets(net, torch.from_numpy(y)).numpy())
+    net.module_.eval()
+    return net
+
+
+def net_targets(net, y):
+    """Class codes `y` in the dtype that the net's own criterion wants."""
+    binary = isinstance(net.criterion_, (torch.nn.BCEWithLogitsLoss, torch.nn.BCELoss))
+    return y.float() if binary else y
+
+
+def input_types(net, X):
+    """NumPy types in which the net takes an array of integers, the first one where in doubt.
+
+    Tokens stay integers, as an embedding wants them, and pixels stay uint8 where the net
+    reads them as it reads pixels in [0, 1]. All else, integers in a table too, is float32.
+    """
+    if not X.size:
+        return [np.float32]
+    with isolated_random_state(0):
+        if not is_fitted_net(net):
+            net = clone(net).initialize()
+        floats = _attempt(net, X[:2].astype(np.float32))
+        if X.dtype == np.uint8 and X.ndim > 2:
+            raw, unit = _attempt(net, X[:2]), _attempt(net, X[:2].astype(np.float32) / 255)
+            if raw is not None and unit is not None and torch.allclose(raw, unit, atol=1e-4):
+                return [np.float32, np.uint8]
+        elif floats is None:
+            return [np.int64]
+    return [np.float32]
+
+
+def _attempt(net, X):
+    """Log-probabilities of rows of a type; None where the net refuses it."""
+    try:
+        return predict_log_proba(net, on_device(net, X))
+    except RuntimeError:
+        return None
+
+
+def check_output(net, X, n_classes):
+    """Run two rows through the net and compare what comes out with the labels."""
+    try:
+        log_proba = predict_log_proba(net, at(X, torch.arange(min(2, len(X)), device=X.device)))
+    except (RuntimeError, IndexError, TypeError) as error:
+        shape = tuple(getattr(X, "shape", (len(X),)))
+        raise ValueError(
+            f"the net cannot take X of shape {shape}: its first layer expects "
+            f"other features than the {shape[1:]} of each row ({error})."
+        ) from error
+    if log_proba.ndim != 2 or log_proba.shape[1] != n_classes:
+        raise ValueError(
+            f"y has {n_classes} classes but the net predicts "
+            f"{tuple(log_proba.shape[1:])} outputs per row. The validation data must "
+            "hold every class that the net was trained on."
+        )
+    if log_proba.isnan().any():
+        raise ValueError(
+            "the net predicts NaN before any debiasing. Train it again, on standardised X "
+            "or with a lower lr."
+        )
+
+
+def log_probabilities(net, output):
+    """Class log-probabilities (n, n_classes) of the module's `output`.
+
+    Follows skorch's own reading of the criterion: logits under
+    ``CrossEntropyLoss`` and ``BCEWithLogitsLoss``, probabilities otherwise.
+    Working on the logits keeps the gradient of saturated rows.
+    """
+    output = output[0] if isinstance(output, tuple) else output
+    if output.ndim == 2 and output.shape[1] == 1:
+        output = output.squeeze(1)
+    criterion = getattr(net.criterion_, "_orig_mod", net.criterion_)
+    if net.predict_nonlinearity == "auto":
+        if isinstance(criterion, torch.nn.CrossEntropyLoss):
+            return F.log_softmax(output.float(), dim=-1)
+        if isinstance(criterion, torch.nn.BCEWithLogitsLoss):
+            logit = output.float()
+            return torch.stack([F.logsigmoid(-logit), F.logsigmoid(logit)], dim=1)
+    proba = net._get_predict_nonlinearity()(output).float()
+    return proba.clamp_min(torch.finfo(proba.dtype).tiny).log()
+
+
+@torch.no_grad()
+def predict_log_proba(net, X):
+    """Class log-probabilities of all rows on the device, in evaluation mode."""
+    with evaluating(net.module_):
+        return torch.cat([log_probabilities(net, net.infer(part)) for part in chunks(X)])
