@@ -4,16 +4,20 @@ from numbers import Real
 
 import numpy as np
 import pandas as pd
-from scipy.special import expit, softmax
-from sklearn.base import _fit_context
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import _check_feature_names, _check_n_features, check_is_fitted
 
 from skfairaug._engine._claims import store_claims, warn_unless_reached
+from skfairaug._engine._classifier_holder import BoundsBias
 from skfairaug._engine._columns import ColumnReader, is_raw
+from skfairaug._engine._decisions import DecidesByScore
 from skfairaug._engine._estimator import Rows
 from skfairaug._engine._fair_rule import FairRule as FittedRule
+from skfairaug._engine._fitting import fits
+from skfairaug._engine._parameters import parameters
+from skfairaug._engine._post_processor import PostProcessor
+from skfairaug._engine._scores import class_log_proba
 from skfairaug._engine._selection import Goal
 from skfairaug._inputs._checks import (
     as_labels,
@@ -27,15 +31,16 @@ from skfairaug._inputs._checks import (
 from skfairaug._inputs._contexts import evaluating, isolated_random_state
 from skfairaug._inputs._encoder import Encoder, find_head
 from skfairaug._inputs._groups import encode_groups
+from skfairaug._inputs._interval import Interval
 from skfairaug._inputs._models import is_fitted_net, predict_log_proba, unwrap
 from skfairaug._inputs._rows import is_dataset, is_named, on_device
 from skfairaug.metrics._constraints import get_constraint
-from skfairaug.rivals._meta import PostProcessor, check_scorer, class_log_proba
 
 REMEDIES = "give it a larger tolerance or a smaller caution."
 
 
-class FairRule(PostProcessor):
+@parameters
+class FairRule(DecidesByScore, BoundsBias, PostProcessor):
     r"""The best decision under a bound on the bias that does not see the group.
 
     Post-processes any fitted classifier with `predict_proba`: trees, a Pipeline, a logistic
@@ -51,8 +56,6 @@ class FairRule(PostProcessor):
     constraint : str, default="statistical_parity"
         Bias measure: "statistical_parity" ("demographic_parity"), "equal_opportunity",
         "average_odds", "equalized_odds" or "bias_amplification".
-    tolerance : float, default=0.05
-        Bound on the gap between groups, in (0, 1].
     caution : float, default=1.0
         Standard errors of the bias that the choice allows for, see
         :func:`~skfairaug.metrics.expected_phi`; 0 trusts the estimate.
@@ -66,16 +69,11 @@ class FairRule(PostProcessor):
     missing_groups : {"error", "infer"}, default="error"
         What a missing value in `sensitive_features` is. "infer": the row's group is not known;
         its label calibrates the classifier all the same.
-    debias_fraction : float, default=0.25
-        Where `estimator` is not fitted: share of the rows, in (0, 1), that debias it. The
-        others train it.
     random_state : int, RandomState instance or None, default=None
         Which rows are left out when, and the randomness of both classifiers.
 
     Attributes
     ----------
-    estimator_ : classifier
-        The fitted classifier.
     group_estimator_ : classifier
         Fitted to all rows whose group is known; where the constraint looks at labels, on the
         columns with the label behind them.
@@ -85,8 +83,6 @@ class FairRule(PostProcessor):
         Cut-off on the score of the rule as a probability.
     classes_ : ndarray of shape (n_classes,)
         Labels; of two, the second is the favourable one.
-    groups_ : tuple of str
-        Names of the groups.
     balanced_accuracy_, bias_ : float
         Estimates for new rows: the choice is made again without each fifth of the rows, and
         judged on it. The bias of two groups is signed, first minus second.
@@ -96,10 +92,6 @@ class FairRule(PostProcessor):
         That the bias on new rows is below the tolerance, all groups together.
     objective_ : float
         Expected Phi of the choice on the rows that made it.
-    n_features_in_ : int
-        Number of features seen in fit.
-    feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Names of features, where X has names.
 
     Warns
     -----
@@ -137,51 +129,24 @@ class FairRule(PostProcessor):
 
     Examples
     --------
-    >>> import numpy as np
-    >>> from sklearn.linear_model import LogisticRegression
     >>> from skfairaug import FairRule
-    >>> rng = np.random.RandomState(0)
-    >>> group = rng.randint(0, 2, 3000)
-    >>> X = rng.normal(size=(3000, 3))
-    >>> X[:, 0] += group
-    >>> y = (X[:, 0] + X[:, 1] > 0.5).astype(int)
-    >>> biased = LogisticRegression().fit(X[:1000], y[:1000])
     >>> fair = FairRule(biased, tolerance=0.1, random_state=0)
     >>> fair = fair.fit(X[1000:], y[1000:], sensitive_features=group[1000:])
     >>> abs(fair.bias_) < 0.1, fair.probability_inside_ > 0.9
     (True, True)
     """
 
-    _parameter_constraints: dict = {
-        **PostProcessor._parameter_constraints,
+    caution: float = 1.0
+    confidence: float | None = None
+    group_estimator: object = None
+    missing_groups: str = "error"
+
+    _parameter_constraints = {
         "caution": [Interval(Real, 0, None, closed="left")],
         "confidence": [Interval(Real, 0, 1, closed="neither"), None],
         "group_estimator": "no_validation",
         "missing_groups": [StrOptions({"error", "infer"})],
     }
-
-    def __init__(
-        self,
-        estimator=None,
-        *,
-        constraint="statistical_parity",
-        tolerance=0.05,
-        caution=1.0,
-        confidence=None,
-        group_estimator=None,
-        missing_groups="error",
-        debias_fraction=0.25,
-        random_state=None,
-    ):
-        self.estimator = estimator
-        self.constraint = constraint
-        self.tolerance = tolerance
-        self.caution = caution
-        self.confidence = confidence
-        self.group_estimator = group_estimator
-        self.missing_groups = missing_groups
-        self.debias_fraction = debias_fraction
-        self.random_state = random_state
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -190,7 +155,7 @@ class FairRule(PostProcessor):
 
     # -- fit ------------------------------------------------------------------
 
-    @_fit_context(prefer_skip_nested_validation=False)
+    @fits
     def fit(self, X, y, *, sensitive_features=None, held_out=None):
         """Fit on rows that the classifier was not trained on.
 
@@ -220,8 +185,6 @@ class FairRule(PostProcessor):
         self._check_cells(rows.y[held_out], rows.groups, held_out)
         self._seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         with isolated_random_state(self._seed):
-            if self.estimator is not None and not is_fitted_net(unwrap(self.estimator)):
-                check_scorer(self.estimator)
             self.estimator_, rows, held_out = self._biased(rows, held_out)
             self._fit_rule(rows, held_out)
         return self
@@ -321,54 +284,6 @@ class FairRule(PostProcessor):
             return log_proba, self.reader_.transform(X)
         return log_proba, np.asarray(X, dtype=np.float64).reshape(len(X), -1)
 
-    def decision_function(self, X):
-        """Score of the rule, positive where `predict` gives the favourable class.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
-            Rows. No sensitive feature is needed.
-
-        Returns
-        -------
-        scores : ndarray of shape (n_samples,) or (n_samples, n_classes)
-            On the scale of the classifier's log-odds; of several classes a score each.
-        """
+    def _scores(self, X):
         X = self._checked(X)  # before `_rule` is read, which fit makes
         return self._rule.scores(*self._read(X))
-
-    def predict_proba(self, X):
-        """Class probabilities by the rule's score, 0.5 being the cut-off.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
-            Rows. No sensitive feature is needed.
-
-        Returns
-        -------
-        proba : ndarray of shape (n_samples, n_classes)
-            Rows sum to one; `predict` is their argmax.
-        """
-        scores = self.decision_function(X)
-        if scores.ndim == 2:
-            return softmax(scores, axis=1)
-        positive = expit(scores)
-        return np.column_stack([1.0 - positive, positive])
-
-    def predict(self, X):
-        """Predict labels.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
-            Rows. No sensitive feature is needed.
-
-        Returns
-        -------
-        y_pred : ndarray of shape (n_samples,)
-            Labels.
-        """
-        scores = self.decision_function(X)
-        codes = scores.argmax(1) if scores.ndim == 2 else (scores > 0).astype(int)
-        return self.classes_[codes]

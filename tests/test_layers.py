@@ -31,7 +31,6 @@ SIDEWAYS = {
     "_inputs": {"exceptions"},
     "datasets": {"exceptions", "_inputs"},
     "_finetuner": {"_augmenter", "_reactivator"},
-    "_rule": {"rivals"},
 }
 
 #: What lies at the package's root: the estimators, and a folder for each idea.

@@ -5,15 +5,15 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from scipy.special import expit, softmax
-from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, _fit_context
+from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted, validate_data
 from skorch import NeuralNetBinaryClassifier
 
 from skfairaug._engine._claims import store_claims, warn_unless_reached
 from skfairaug._engine._debiasing_task import DebiasingTask
+from skfairaug._engine._decisions import DecidesByScore
+from skfairaug._engine._fitting import fits
 from skfairaug._engine._processes import agreed_seed
 from skfairaug._engine._selection import Goal
 from skfairaug._inputs._checks import (
@@ -30,6 +30,7 @@ from skfairaug._inputs._checks import (
 from skfairaug._inputs._contexts import isolated_random_state
 from skfairaug._inputs._copies import copy_net, portable_state, restored_state
 from skfairaug._inputs._groups import Groups, column_indices, encode_groups, groups_from_columns
+from skfairaug._inputs._interval import Interval
 from skfairaug._inputs._models import (
     check_net,
     check_output,
@@ -222,7 +223,7 @@ class NetHolder(BaseEstimator):
         return super().set_params(**params)
 
 
-class BaseIntraProcessor(ClassifierMixin, MetaEstimatorMixin, NetHolder):
+class BaseIntraProcessor(DecidesByScore, ClassifierMixin, MetaEstimatorMixin, NetHolder):
     """Base of the classifiers that debias a trained network with validation data.
 
     A subclass implements ``_debias(task)``, which changes ``task.net`` and offers
@@ -253,7 +254,7 @@ class BaseIntraProcessor(ClassifierMixin, MetaEstimatorMixin, NetHolder):
 
     # -- fit ------------------------------------------------------------------
 
-    @_fit_context(prefer_skip_nested_validation=False)
+    @fits
     def fit(self, X, y, *, sensitive_features=None, held_out=None):
         """Debias a copy of the net on validation data.
 
@@ -327,7 +328,7 @@ class BaseIntraProcessor(ClassifierMixin, MetaEstimatorMixin, NetHolder):
         store_claims(self, verdict)
         warn_unless_reached(
             verdict, task.goal, task.selection, remedies=self._remedies, stacklevel=4
-        )  # _store, fit, scikit-learn's _fit_context, the caller
+        )  # _store, fit, what `fits` puts around it, the caller
 
     #: What may help where the bound is missed, the end of a warning.
     _remedies = "give it a larger tolerance, a smaller caution or more epochs."
@@ -340,64 +341,13 @@ class BaseIntraProcessor(ClassifierMixin, MetaEstimatorMixin, NetHolder):
         log_proba = predict_log_proba(self.net_, X)
         return log_proba.double().cpu().numpy()
 
-    def decision_function(self, X):
-        """Log-odds of the favourable class less those of the threshold.
+    def _scores(self, X):
+        return self._scores_of(self._log_proba(X))
 
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Rows. No sensitive feature is needed.
-
-        Returns
-        -------
-        scores : ndarray of shape (n_samples,) or (n_samples, n_classes)
-            Positive where `predict` gives the favourable class; several classes:
-            log-probabilities.
-        """
-        log_proba = self._log_proba(X)
+    def _scores_of(self, log_proba):
         if len(self.classes_) > 2:
             return log_proba
         return log_proba[:, 1] - log_proba[:, 0] - self._log_odds
-
-    def predict_proba(self, X):
-        """Class probabilities, shifted so that 0.5 is the chosen threshold.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Rows. No sensitive feature is needed.
-
-        Returns
-        -------
-        proba : ndarray of shape (n_samples, n_classes)
-            Rows sum to one; `predict` is their argmax.
-        """
-        return self._proba_of(self.decision_function(X))
-
-    def _proba_of(self, scores):
-        if scores.ndim == 2:
-            return softmax(scores, axis=1)
-        positive = expit(scores)
-        return np.column_stack([1.0 - positive, positive])
-
-    def predict(self, X):
-        """Predict labels.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Rows. No sensitive feature is needed.
-
-        Returns
-        -------
-        y_pred : ndarray of shape (n_samples,)
-            Labels.
-        """
-        return self._labels_of(self.decision_function(X))
-
-    def _labels_of(self, scores):
-        codes = scores.argmax(1) if scores.ndim == 2 else (scores > 0).astype(int)
-        return self.classes_[codes]
 
 
 def _holds_integers(X):

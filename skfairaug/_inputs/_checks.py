@@ -195,6 +195,39 @@ def check_scores(score):
         raise ValueError(f"score has {missing} NaN among {len(score)} values.")
 
 
+def check_magnitude(X):
+    """Check that no number is beyond what float32 holds, as nets and trees read rows.
+
+    Raises
+    ------
+    ValueError
+        Saying how large the largest is.
+    """
+    if X.dtype.kind != "f" or X.dtype.itemsize <= 4 or not X.size:
+        return
+    largest = max(-X.min(), X.max())
+    if largest > np.finfo(np.float32).max:
+        raise ValueError(
+            f"X holds numbers of size {largest:.3g}, more than the "
+            f"{np.finfo(np.float32).max:.2g} that float32 holds: scale its columns."
+        )
+
+
+def check_row_shape(X, expected, name):
+    """Check that rows to predict have the shape of those that `fit` saw.
+
+    Raises
+    ------
+    ValueError
+        With both shapes, and the `name` of the estimator.
+    """
+    if X.shape[1:] != tuple(expected):
+        raise ValueError(
+            f"X has rows of shape {X.shape[1:]}, but {name} was fitted on rows of shape "
+            f"{tuple(expected)}."
+        )
+
+
 def check_tolerance(tolerance):
     """Check that a tolerance lies in (0, 1].
 

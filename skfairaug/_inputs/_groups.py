@@ -88,6 +88,58 @@ def encode_groups(
     return Groups(codes, groups.names)
 
 
+def known_groups(sensitive_features, n_samples, names, asking):
+    """Number the groups of rows to predict as `fit` has numbered them.
+
+    A batch may lack groups, and may hold them in another type: 1 and 1.0 are one group.
+
+    Parameters
+    ----------
+    sensitive_features : array-like of shape (n_samples,) or (n_samples, n_features)
+        As in `encode_groups`.
+    n_samples : int
+        Number of rows expected.
+    names : sequence of str
+        Names of the groups that `fit` has seen.
+    asking : str
+        What needs them, for the message where `sensitive_features` is None.
+
+    Returns
+    -------
+    codes : ndarray of shape (n_samples,), int64
+        Group of each row, an index into `names`.
+
+    Raises
+    ------
+    ValueError
+        If it is None, a value is missing or the length is not `n_samples`, or if there is
+        a group that is not among `names`.
+
+    Examples
+    --------
+    >>> from skfairaug._inputs._groups import known_groups
+    >>> known_groups([2.0, 2.0], 2, ("1", "2"), "this model")
+    array([1, 1])
+    """
+    if sensitive_features is None:
+        raise ValueError(
+            f"{asking} needs the group of every row to predict: "
+            "predict(X, sensitive_features=...)."
+        )
+    columns = _as_columns(sensitive_features)
+    _check_rows(columns, n_samples)
+    _check_missing(columns, ~np.any([column.isna() for column in columns], axis=0), "error")
+    # Neither the number of groups nor their values are judged: fit has done so.
+    groups = reduce(_merge, [_number(column) for column in columns])
+    unknown = [name for name in groups.names if name not in names]
+    if unknown:
+        raise ValueError(
+            f"sensitive_features holds groups {unknown} that fit has not seen; it saw "
+            f"{list(names)}."
+        )
+    return np.array([names.index(name) for name in groups.names])[groups.codes]
+
+
 def column_indices(columns, n_features, names=None, what="sensitive_columns"):
     """Positions of named or numbered columns; None for "auto" and None.
 
@@ -191,10 +243,21 @@ def _where(column, known):
 
 
 def _encode_column(column):
+    groups = _number(column)
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        if column.dtype.ordered:  # a scale that the user has cut into steps
+            return groups
+        column = column.astype(column.cat.categories.dtype)
+    _check_discrete(column)
+    return groups
+
+
+def _number(column):
+    """Groups of a column in the order of its values, or of an ordered categorical."""
     if isinstance(column.dtype, pd.CategoricalDtype):
         if column.dtype.ordered:
             column = column.cat.remove_unused_categories()
-            names = tuple(str(name) for name in column.cat.categories)
+            names = tuple(_name(value) for value in column.cat.categories)
             return Groups(column.cat.codes.to_numpy().astype(np.int64), names)
         column = column.astype(column.cat.categories.dtype)
     try:
@@ -204,15 +267,20 @@ def _encode_column(column):
             "sensitive_features must hold numbers or strings, rows of equal length; got "
             f"{type(column.iloc[0]).__name__}."
         ) from error
-    _check_discrete(column, values)
-    return Groups(codes.astype(np.int64), tuple(str(value) for value in values))
+    return Groups(codes.astype(np.int64), tuple(_name(value) for value in values))
 
 
-def _check_discrete(column, values):
+def _name(value):
+    """What a group is called; a whole number the same whether it came as float or not."""
+    whole = isinstance(value, (float, np.floating)) and float(value).is_integer()
+    return str(int(value)) if whole else str(value)
+
+
+def _check_discrete(column):
     """Refuse numbers that are measurements rather than codes of groups."""
     if not pd.api.types.is_numeric_dtype(column.dtype):
         return
-    numbers = np.asarray(values, dtype=np.float64)
+    numbers = np.unique(column.to_numpy(dtype=np.float64))
     mostly_distinct = len(numbers) > max(2, len(column) // 2)
     if len(numbers) > MAX_NUMBERS or (mostly_distinct and np.any(numbers % 1 != 0)):
         raise ValueError(

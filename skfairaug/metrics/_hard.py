@@ -1,15 +1,20 @@
 """Hard bias: the measures on predicted labels (Eq. 2-6)."""
 
+import inspect
+from functools import wraps
+
 import numpy as np
 import pandas as pd
 from sklearn.utils.multiclass import unique_labels
 
 from skfairaug._inputs._checks import as_labels, check_pos_label, check_same_length
+from skfairaug._inputs._docstrings import cites_paper, described_as
 from skfairaug._inputs._groups import encode_groups
 from skfairaug.metrics._cells import cell_counts, prediction_rates
 from skfairaug.metrics._constraints import get_constraint
 
 
+@cites_paper
 def bias(
     y_true, y_pred, *, sensitive_features, constraint="statistical_parity", pos_label=None
 ):
@@ -42,12 +47,6 @@ def bias(
         or `pos_label` is unknown, or a cell that the measure needs has no rows; the
         message names the cell.
 
-    References
-    ----------
-    .. [1] Y. Zhang, R. Bao, J. Pei, H. Huang, "Toward Unified Data and Algorithm
-       Fairness via Adversarial Data Augmentation and Adaptive Model Fine-tuning",
-       ICDM 2022.
-
     Examples
     --------
     >>> from skfairaug.metrics import bias
@@ -67,17 +66,25 @@ def bias(
     return float(constraint.over_classes(constraint.class_gaps(rates, counts)))
 
 
+def _bias_under(constraint):
+    """Decorator: a function is `bias` under one constraint, with a docstring of its own."""
+
+    def decorate(function):
+        signature = inspect.signature(function)
+
+        @wraps(function)
+        def measure(*args, **kwargs):
+            given = signature.bind(*args, **kwargs)
+            return bias(*given.args, constraint=constraint, **given.kwargs)
+
+        return described_as(bias)(measure)
+
+    return decorate
+
+
+@_bias_under("statistical_parity")
 def statistical_parity_difference(y_true, y_pred, *, sensitive_features, pos_label=None):
     r"""Difference of the groups' selection rates.
-
-    Parameters
-    ----------
-    y_true, y_pred : array-like of shape (n_samples,)
-        Labels, which only tell the classes here, and predictions.
-    sensitive_features : array-like of shape (n_samples,) or (n_samples, n_features)
-        Groups, see :func:`bias`.
-    pos_label : label, default=None
-        The positive label, see :func:`bias`.
 
     Returns
     -------
@@ -91,12 +98,6 @@ def statistical_parity_difference(y_true, y_pred, *, sensitive_features, pos_lab
 
     .. math:: P(\hat Y = 1 | A = 0) - P(\hat Y = 1 | A = 1).
 
-    References
-    ----------
-    .. [1] Y. Zhang, R. Bao, J. Pei, H. Huang, "Toward Unified Data and Algorithm
-       Fairness via Adversarial Data Augmentation and Adaptive Model Fine-tuning",
-       ICDM 2022.
-
     Examples
     --------
     >>> from skfairaug.metrics import statistical_parity_difference
@@ -104,26 +105,11 @@ def statistical_parity_difference(y_true, y_pred, *, sensitive_features, pos_lab
     ...     [0, 1, 0, 1], [0, 1, 1, 1], sensitive_features=["f", "f", "m", "m"])
     -0.5
     """
-    return bias(
-        y_true,
-        y_pred,
-        sensitive_features=sensitive_features,
-        constraint="statistical_parity",
-        pos_label=pos_label,
-    )
 
 
+@_bias_under("equal_opportunity")
 def equal_opportunity_difference(y_true, y_pred, *, sensitive_features, pos_label=None):
     r"""Difference of the groups' true positive rates.
-
-    Parameters
-    ----------
-    y_true, y_pred : array-like of shape (n_samples,)
-        Labels and predictions.
-    sensitive_features : array-like of shape (n_samples,) or (n_samples, n_features)
-        Groups, see :func:`bias`.
-    pos_label : label, default=None
-        The positive label, see :func:`bias`.
 
     Returns
     -------
@@ -137,12 +123,6 @@ def equal_opportunity_difference(y_true, y_pred, *, sensitive_features, pos_labe
 
     .. math:: TPR_0 - TPR_1.
 
-    References
-    ----------
-    .. [1] Y. Zhang, R. Bao, J. Pei, H. Huang, "Toward Unified Data and Algorithm
-       Fairness via Adversarial Data Augmentation and Adaptive Model Fine-tuning",
-       ICDM 2022.
-
     Examples
     --------
     >>> from skfairaug.metrics import equal_opportunity_difference
@@ -150,26 +130,11 @@ def equal_opportunity_difference(y_true, y_pred, *, sensitive_features, pos_labe
     ...     [0, 1, 0, 1], [0, 0, 1, 1], sensitive_features=["f", "f", "m", "m"])
     -1.0
     """
-    return bias(
-        y_true,
-        y_pred,
-        sensitive_features=sensitive_features,
-        constraint="equal_opportunity",
-        pos_label=pos_label,
-    )
 
 
+@_bias_under("average_odds")
 def average_odds_difference(y_true, y_pred, *, sensitive_features, pos_label=None):
     r"""Mean of the differences of false and of true positive rates.
-
-    Parameters
-    ----------
-    y_true, y_pred : array-like of shape (n_samples,)
-        Labels and predictions.
-    sensitive_features : array-like of shape (n_samples,) or (n_samples, n_features)
-        Groups, see :func:`bias`.
-    pos_label : label, default=None
-        The positive label, see :func:`bias`.
 
     Returns
     -------
@@ -185,12 +150,6 @@ def average_odds_difference(y_true, y_pred, *, sensitive_features, pos_label=Non
 
     .. math:: \tfrac12 [(FPR_0 - FPR_1) + (TPR_0 - TPR_1)].
 
-    References
-    ----------
-    .. [1] Y. Zhang, R. Bao, J. Pei, H. Huang, "Toward Unified Data and Algorithm
-       Fairness via Adversarial Data Augmentation and Adaptive Model Fine-tuning",
-       ICDM 2022.
-
     Examples
     --------
     >>> from skfairaug.metrics import average_odds_difference
@@ -198,26 +157,11 @@ def average_odds_difference(y_true, y_pred, *, sensitive_features, pos_label=Non
     ...     [0, 1, 0, 1], [0, 1, 1, 1], sensitive_features=["f", "f", "m", "m"])
     -0.5
     """
-    return bias(
-        y_true,
-        y_pred,
-        sensitive_features=sensitive_features,
-        constraint="average_odds",
-        pos_label=pos_label,
-    )
 
 
+@_bias_under("equalized_odds")
 def equalized_odds_difference(y_true, y_pred, *, sensitive_features, pos_label=None):
     r"""Larger of the gaps of false and of true positive rates.
-
-    Parameters
-    ----------
-    y_true, y_pred : array-like of shape (n_samples,)
-        Labels and predictions.
-    sensitive_features : array-like of shape (n_samples,) or (n_samples, n_features)
-        Groups, see :func:`bias`.
-    pos_label : label, default=None
-        The positive label, see :func:`bias`.
 
     Returns
     -------
@@ -237,22 +181,14 @@ def equalized_odds_difference(y_true, y_pred, *, sensitive_features, pos_label=N
     ...     [0, 1, 0, 1], [0, 1, 1, 1], sensitive_features=["f", "f", "m", "m"])
     1.0
     """
-    return bias(
-        y_true,
-        y_pred,
-        sensitive_features=sensitive_features,
-        constraint="equalized_odds",
-        pos_label=pos_label,
-    )
 
 
+@_bias_under("bias_amplification")
 def bias_amplification(y_true, y_pred, *, sensitive_features):
     r"""How far the predictions of each class lean to one group, on average.
 
     Parameters
     ----------
-    y_true, y_pred : array-like of shape (n_samples,)
-        Labels and predictions, of two or more classes.
     sensitive_features : array-like of shape (n_samples,) or (n_samples, n_features)
         Groups, see :func:`bias`. Every (label, group) cell must hold a row.
 
@@ -296,25 +232,11 @@ def bias_amplification(y_true, y_pred, *, sensitive_features):
     >>> bias_amplification([0, 1, 0, 1], [0, 0, 1, 1], sensitive_features=group)
     0.5
     """
-    return bias(
-        y_true,
-        y_pred,
-        sensitive_features=sensitive_features,
-        constraint="bias_amplification",
-    )
 
 
+@described_as(bias)
 def bias_by_class(y_true, y_pred, *, sensitive_features, constraint="statistical_parity"):
     """Bias of each of several classes, against the rest.
-
-    Parameters
-    ----------
-    y_true, y_pred : array-like of shape (n_samples,)
-        Labels and predictions, of two or more classes.
-    sensitive_features : array-like of shape (n_samples,) or (n_samples, n_features)
-        Groups, see :func:`bias`.
-    constraint : str or Constraint, default="statistical_parity"
-        The measure, see `CONSTRAINTS`.
 
     Returns
     -------

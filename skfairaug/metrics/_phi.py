@@ -5,9 +5,11 @@ from scipy.special import ndtr
 from sklearn.metrics import balanced_accuracy_score
 
 from skfairaug._inputs._checks import check_caution, check_tolerance
+from skfairaug._inputs._docstrings import described_as
 from skfairaug.metrics._hard import bias
 
 
+@described_as(bias)
 def phi_score(
     y_true,
     y_pred,
@@ -21,16 +23,8 @@ def phi_score(
 
     Parameters
     ----------
-    y_true, y_pred : array-like of shape (n_samples,)
-        Labels and predictions.
-    sensitive_features : array-like of shape (n_samples,) or (n_samples, n_features)
-        Groups; several columns merge into intersectional ones.
-    constraint : str or Constraint, default="statistical_parity"
-        The measure of bias, see `CONSTRAINTS`.
     tolerance : float, default=0.05
         Bound epsilon on the size of the bias, a difference of rates in (0, 1].
-    pos_label : label, default=None
-        The positive label for the bias, see :func:`bias`.
 
     Returns
     -------
@@ -47,12 +41,6 @@ def phi_score(
     With balanced accuracy :math:`\rho` and bias :math:`\mu`, Eq. 1 of [1]_ is
 
     .. math:: \Phi = \rho \cdot 1[|\mu| < \epsilon].
-
-    References
-    ----------
-    .. [1] Y. Zhang, R. Bao, J. Pei, H. Huang, "Toward Unified Data and Algorithm
-       Fairness via Adversarial Data Augmentation and Adaptive Model Fine-tuning",
-       ICDM 2022.
 
     Examples
     --------

@@ -2,10 +2,12 @@
 
 import torch
 
+from skfairaug._inputs._docstrings import cites_paper
 from skfairaug.metrics._cells import cell_counts, cell_rates
 from skfairaug.metrics._constraints import get_constraint
 
 
+@cites_paper
 def soft_bias(proba, y, groups, constraint, *, counts=None, n_groups=None):
     r"""Bias of class probabilities, differentiable.
 
@@ -41,12 +43,6 @@ def soft_bias(proba, y, groups, constraint, *, counts=None, n_groups=None):
     [1]_), which is therefore what one-hot probabilities give. Statistics that mix
     cells, such as statistical parity, mix them by `counts`. A cell that the batch
     lacks opens no gap: it takes the mean probability of its label over all groups.
-
-    References
-    ----------
-    .. [1] Y. Zhang, R. Bao, J. Pei, H. Huang, "Toward Unified Data and Algorithm
-       Fairness via Adversarial Data Augmentation and Adaptive Model Fine-tuning",
-       ICDM 2022.
 
     Examples
     --------

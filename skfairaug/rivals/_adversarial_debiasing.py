@@ -2,14 +2,15 @@
 
 from numbers import Integral, Real
 
-from sklearn.utils._param_validation import Interval
-
 from skfairaug._engine._debiasing_task import fine_tune
+from skfairaug._engine._parameters import parameters
+from skfairaug._inputs._interval import Interval
 from skfairaug.rivals._adversary import Adversary, Opponent, first_callback
-from skfairaug.rivals._trained_anew import TRAINING, TrainedAnew
+from skfairaug.rivals._trained_anew import TrainedAnew
 from skfairaug.steps.penalty import weighted_cross_entropy
 
 
+@parameters
 class AdversarialDebiasing(TrainedAnew):
     r"""Train a network from scratch against an adversary that guesses the group.
 
@@ -23,14 +24,6 @@ class AdversarialDebiasing(TrainedAnew):
     estimator : skorch net
         NeuralNetClassifier or NeuralNetBinaryClassifier with any module. A clone of it is
         trained from new weights, whether or not it is fitted.
-    constraint : str, default="statistical_parity"
-        Bias measure: "statistical_parity" ("demographic_parity"),
-        "equal_opportunity", "average_odds" or "equalized_odds".
-    tolerance : float, default=0.05
-        Bias allowed, in (0, 1]. None chooses the epoch by balanced accuracy alone.
-    caution : float, default=1.0
-        Standard errors of the bias that the choice of epoch and threshold allows for,
-        see :func:`~skfairaug.metrics.expected_phi`.
     adversary_weight : float, default=3.0
         Weight alpha of the adversary at the end of the training; 0 leaves the projection.
     adversary_units : int, default=32
@@ -43,48 +36,8 @@ class AdversarialDebiasing(TrainedAnew):
         Epochs; after each, the network is a candidate.
     steps_per_epoch : int, default=50
         Batches in an epoch, whatever the number of rows.
-    lr : float, default=0.003
-        Peak of the one-cycle learning rate of Adam.
     batch_size : int, default=512
         Rows of a batch, in equal parts from every (label, group) cell.
-    sensitive_columns : "auto", list of str or list of int, default="auto"
-        Columns of X that say the group, from which `fit` reads the groups where it gets
-        no `sensitive_features`. "auto" names none.
-    validation_fraction : float, default=0.2
-        Share of every (label, group) cell, in [0, 1), that is not trained on and chooses
-        epoch and threshold; a cell's only row does both. 0: all rows train and choose.
-    random_state : int, RandomState instance or None, default=None
-        Source of randomness.
-
-    Attributes
-    ----------
-    net_ : skorch net
-        The fair network, in evaluation mode.
-    threshold_ : float
-        Cut-off on the favourable class's probability as `net_` gives it; for more
-        than two classes 0.5 and unused.
-    classes_ : ndarray of shape (n_classes,)
-        Labels; of two, the second is the favourable one.
-    groups_ : tuple of str
-        Names of the groups.
-    history_ : skorch History
-        Loss, the adversary's loss, bias, balanced accuracy and expected Phi per epoch.
-    balanced_accuracy_ : float
-        Balanced accuracy of the result on the rows that chose it.
-    bias_ : float
-        Signed bias there: first minus second group.
-    objective_ : float
-        Expected Phi there.
-    n_features_in_ : int
-        Number of features seen in fit.
-    feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Names of features, where X has names.
-
-    Warns
-    -----
-    FairnessNotReachedWarning
-        If the least biased network misses the tolerance on the rows that choose, or
-        only a constant prediction meets it.
 
     Notes
     -----
@@ -118,66 +71,26 @@ class AdversarialDebiasing(TrainedAnew):
 
     Examples
     --------
-    >>> import numpy as np, torch
-    >>> from skorch import NeuralNetClassifier
-    >>> from skfairaug.modules import TabularMLP
     >>> from skfairaug.rivals import AdversarialDebiasing
-    >>> rng = np.random.RandomState(0)
-    >>> group = rng.randint(0, 2, 2000)
-    >>> X = rng.normal(size=(2000, 3)).astype(np.float32)
-    >>> X[:, 0] += group
-    >>> y = (X[:, 0] + X[:, 1] > 0.5).astype(int)
-    >>> net = NeuralNetClassifier(TabularMLP, module__n_features=3, module__depth=1,
-    ...                           criterion=torch.nn.CrossEntropyLoss, verbose=0)
     >>> fair = AdversarialDebiasing(net, tolerance=0.1, max_epochs=5, random_state=0)
     >>> fair = fair.fit(X, y, sensitive_features=group)
     >>> abs(fair.bias_) < 0.1
     True
     """
 
-    _parameter_constraints: dict = {
-        **TRAINING,
+    adversary_weight: float = 3.0
+    adversary_units: int = 32
+    adversary_steps: int = 2
+    adversary_lr: float = 3e-3
+    steps_per_epoch: int = 50
+
+    _parameter_constraints = {
         "adversary_weight": [Interval(Real, 0, None, closed="left")],
         "adversary_units": [Interval(Integral, 0, None, closed="left")],
         "adversary_steps": [Interval(Integral, 1, None, closed="left")],
         "adversary_lr": [Interval(Real, 0, None, closed="neither")],
         "steps_per_epoch": [Interval(Integral, 1, None, closed="left")],
     }
-
-    def __init__(
-        self,
-        estimator,
-        *,
-        constraint="statistical_parity",
-        tolerance=0.05,
-        caution=1.0,
-        adversary_weight=3.0,
-        adversary_units=32,
-        adversary_steps=2,
-        adversary_lr=3e-3,
-        max_epochs=30,
-        steps_per_epoch=50,
-        lr=3e-3,
-        batch_size=512,
-        sensitive_columns="auto",
-        validation_fraction=0.2,
-        random_state=None,
-    ):
-        self.estimator = estimator
-        self.constraint = constraint
-        self.tolerance = tolerance
-        self.caution = caution
-        self.adversary_weight = adversary_weight
-        self.adversary_units = adversary_units
-        self.adversary_steps = adversary_steps
-        self.adversary_lr = adversary_lr
-        self.max_epochs = max_epochs
-        self.steps_per_epoch = steps_per_epoch
-        self.lr = lr
-        self.batch_size = batch_size
-        self.sensitive_columns = sensitive_columns
-        self.validation_fraction = validation_fraction
-        self.random_state = random_state
 
     def _debias(self, task):
         adversary = Adversary(

@@ -4,20 +4,22 @@ from contextlib import contextmanager
 from numbers import Integral, Real
 
 import torch
-from sklearn.utils._param_validation import Interval
 from torch import nn
 from torch.nn import functional as F
 
 from skfairaug._engine._debiasing_task import Batch, fine_tune
-from skfairaug._engine._estimator import BaseIntraProcessor
+from skfairaug._engine._parameters import parameters
 from skfairaug._inputs._contexts import evaluating
 from skfairaug._inputs._encoder import Encoder, find_head
+from skfairaug._inputs._interval import Interval
 from skfairaug._inputs._models import predict_log_proba
 from skfairaug.metrics._soft import soft_bias
+from skfairaug.rivals._fine_tuning import FineTuning
 from skfairaug.steps.penalty import weighted_cross_entropy
 
 
-class AdversarialFineTuning(BaseIntraProcessor):
+@parameters
+class AdversarialFineTuning(FineTuning):
     r"""Fine-tune a trained network against a critic that predicts the bias of a batch.
 
     A second network, the critic, learns to tell the bias of a mini-batch from its
@@ -26,32 +28,14 @@ class AdversarialFineTuning(BaseIntraProcessor):
 
     Parameters
     ----------
-    estimator : skorch net
-        Trained NeuralNetClassifier or NeuralNetBinaryClassifier, or a
-        :class:`~sklearn.frozen.FrozenEstimator` of one; never changed, and kept by
-        :func:`~sklearn.base.clone`. An unfitted one is trained first, on the rows
-        that do not debias.
-    constraint : str, default="statistical_parity"
-        Bias measure: "statistical_parity" ("demographic_parity"),
-        "equal_opportunity", "average_odds" or "equalized_odds".
-    tolerance : float, default=0.05
-        Bias allowed, in (0, 1].
-    caution : float, default=0.0
-        Standard errors of the bias that the choice of epoch and threshold allows
-        for, see :func:`~skfairaug.metrics.expected_phi`; 0 trusts the validation rows,
-        as published.
     weight : float, default=0.75
         Factor lambda of the predicted bias in the loss.
     margin : float, default=0.02
         How far inside the tolerance the predicted bias is let alone.
-    max_epochs : int, default=32
-        Epochs; after each, the network is a candidate.
     critic_steps : int, default=201
         Batches that train the critic at the start of an epoch.
     steps_per_epoch : int, default=301
         Batches that then train the network.
-    lr : float, default=0.0001
-        Learning rate of Adam for the network.
     critic_lr : float, default=0.001
         Learning rate of Adam for the critic.
     critic_width : int, default=32
@@ -60,53 +44,9 @@ class AdversarialFineTuning(BaseIntraProcessor):
         Hidden layers of the critic.
     batch_size : int, default=64
         Rows of a batch, drawn as they occur.
-    train_mode : bool, default=True
-        Whether dropout and BatchNorm behave as in training while fine-tuning. Networks
-        are always judged in evaluation mode.
     layer : str, default=None
         Name of the module whose input is the representation; None finds the last
         linear layer.
-    sensitive_columns : "auto", list of str or list of int, default="auto"
-        Columns of X that say the group, from which `fit` reads the groups where it gets
-        no `sensitive_features`. "auto" names none.
-    validation_fraction : float, default=0.0
-        Share of the rows, in [0, 1), that only choose among networks. The others
-        train, and choose as well.
-    debias_fraction : float, default=0.25
-        Where `estimator` is not fitted: share of the rows, in (0, 1), that debias it.
-        The others train it.
-    random_state : int, RandomState instance or None, default=None
-        Source of randomness.
-
-    Attributes
-    ----------
-    net_ : skorch net
-        The best network, in evaluation mode, on the device of `estimator`.
-    threshold_ : float
-        Cut-off on the favourable class's probability as `net_` gives it; for more
-        than two classes 0.5 and unused.
-    classes_ : ndarray of shape (n_classes,)
-        Labels; of two, the second is the favourable one.
-    groups_ : tuple of str
-        Names of the groups.
-    history_ : skorch History
-        Bias, balanced accuracy and expected Phi per epoch, beside the losses.
-    balanced_accuracy_ : float
-        Balanced accuracy of the result on the rows that chose it.
-    bias_ : float
-        Signed bias there: first minus second group.
-    objective_ : float
-        Expected Phi there.
-    n_features_in_ : int
-        Number of features seen in fit.
-    feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Names of features, where X has names.
-
-    Warns
-    -----
-    FairnessNotReachedWarning
-        If the least biased network misses the tolerance on the validation rows, or
-        only a constant prediction meets it.
 
     Notes
     -----
@@ -139,18 +79,7 @@ class AdversarialFineTuning(BaseIntraProcessor):
 
     Examples
     --------
-    >>> import numpy as np, torch
-    >>> from skorch import NeuralNetClassifier
-    >>> from skfairaug.modules import TabularMLP
     >>> from skfairaug.rivals import AdversarialFineTuning
-    >>> rng = np.random.RandomState(0)
-    >>> group = rng.randint(0, 2, 2000)
-    >>> X = rng.normal(size=(2000, 3)).astype(np.float32)
-    >>> X[:, 0] += group
-    >>> y = (X[:, 0] + X[:, 1] > 0.5).astype(int)
-    >>> net = NeuralNetClassifier(TabularMLP, module__n_features=3, module__depth=1,
-    ...                           criterion=torch.nn.CrossEntropyLoss,
-    ...                           max_epochs=5, verbose=0).fit(X[:300], y[:300])
     >>> fair = AdversarialFineTuning(net, tolerance=0.3, max_epochs=2, critic_steps=5,
     ...                              steps_per_epoch=5, random_state=0)
     >>> fair = fair.fit(X[300:], y[300:], sensitive_features=group[300:])
@@ -158,67 +87,29 @@ class AdversarialFineTuning(BaseIntraProcessor):
     True
     """
 
-    _parameter_constraints: dict = {
-        **BaseIntraProcessor._parameter_constraints,
+    caution: float = 0.0
+    weight: float = 0.75
+    margin: float = 0.02
+    max_epochs: int = 32
+    critic_steps: int = 201
+    steps_per_epoch: int = 301
+    lr: float = 1e-4
+    critic_lr: float = 1e-3
+    critic_width: int = 32
+    critic_depth: int = 3
+    batch_size: int = 64
+    train_mode: bool = True
+    layer: str | None = None
+
+    _parameter_constraints = {
         "weight": [Interval(Real, 0, None, closed="left")],
         "margin": [Interval(Real, 0, 1, closed="both")],
         "critic_steps": [Interval(Integral, 1, None, closed="left")],
         "critic_lr": [Interval(Real, 0, None, closed="neither")],
         "critic_width": [Interval(Integral, 1, None, closed="left")],
         "critic_depth": [Interval(Integral, 0, None, closed="left")],
-        "max_epochs": [Interval(Integral, 0, None, closed="left")],
-        "steps_per_epoch": [Interval(Integral, 1, None, closed="left")],
-        "lr": [Interval(Real, 0, None, closed="neither")],
-        "batch_size": [Interval(Integral, 2, None, closed="left")],
-        "train_mode": ["boolean"],
         "layer": [str, None],
-        "validation_fraction": [Interval(Real, 0, 1, closed="left")],
     }
-
-    def __init__(
-        self,
-        estimator,
-        *,
-        constraint="statistical_parity",
-        tolerance=0.05,
-        caution=0.0,
-        weight=0.75,
-        margin=0.02,
-        max_epochs=32,
-        critic_steps=201,
-        steps_per_epoch=301,
-        lr=1e-4,
-        critic_lr=1e-3,
-        critic_width=32,
-        critic_depth=3,
-        batch_size=64,
-        train_mode=True,
-        layer=None,
-        sensitive_columns="auto",
-        validation_fraction=0.0,
-        debias_fraction=0.25,
-        random_state=None,
-    ):
-        self.estimator = estimator
-        self.constraint = constraint
-        self.tolerance = tolerance
-        self.caution = caution
-        self.weight = weight
-        self.margin = margin
-        self.max_epochs = max_epochs
-        self.critic_steps = critic_steps
-        self.steps_per_epoch = steps_per_epoch
-        self.lr = lr
-        self.critic_lr = critic_lr
-        self.critic_width = critic_width
-        self.critic_depth = critic_depth
-        self.batch_size = batch_size
-        self.train_mode = train_mode
-        self.layer = layer
-        self.sensitive_columns = sensitive_columns
-        self.validation_fraction = validation_fraction
-        self.debias_fraction = debias_fraction
-        self.random_state = random_state
 
     def _debias(self, task):
         if not self.max_epochs:

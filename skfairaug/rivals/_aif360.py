@@ -6,22 +6,18 @@ from numbers import Integral
 
 import numpy as np
 import pandas as pd
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import StrOptions
 
+from skfairaug._engine._parameters import parameters
+from skfairaug._engine._post_processor import PostProcessor
+from skfairaug._engine._scores import favourable_score
+from skfairaug._inputs._interval import Interval
 from skfairaug.metrics._constraints import get_constraint
 from skfairaug.metrics._hard import bias
 from skfairaug.metrics._threshold import threshold_curve
-from skfairaug.rivals._meta import (
-    MARGIN,
-    MetaRival,
-    NeedsGroups,
-    PostProcessor,
-    balanced_weights,
-    check_scorer,
-    check_two_groups,
-    check_weighted,
-    favourable_score,
-)
+from skfairaug.rivals._in_processing import BlindInProcessor, balanced_weights
+from skfairaug.rivals._known_groups import NeedsGroups, check_two_groups
+from skfairaug.rivals._margin import KeepsMargin
 
 #: The two groups in AIF360's terms.
 GROUPS = [{"group": 0.0}], [{"group": 1.0}]
@@ -80,28 +76,16 @@ def dataset(y, groups, score=None):
     return made
 
 
-class Reweighing(MetaRival):
+@parameters
+class Reweighing(BlindInProcessor):
     r"""AIF360's Reweighing: rows weigh as if label and group were independent.
-
-    Parameters
-    ----------
-    estimator : classifier, default=None
-        Not fitted; takes `sample_weight` in `fit`. None is a logistic regression.
-    random_state : int, RandomState instance or None, default=None
-        Unused: nothing is drawn.
 
     Attributes
     ----------
     estimator_ : classifier
         Fitted with the weights.
-    classes_ : ndarray of shape (2,)
-        Labels; the second is the favourable one.
     groups_ : tuple of str
         Names of the groups, two.
-    n_features_in_ : int
-        Number of features seen in fit.
-    feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Names of features, where X has names.
 
     Notes
     -----
@@ -117,34 +101,15 @@ class Reweighing(MetaRival):
 
     Examples
     --------
-    >>> import numpy as np
     >>> from skfairaug.rivals import Reweighing
-    >>> rng = np.random.RandomState(0)
-    >>> group = rng.randint(0, 2, 300)
-    >>> X = rng.normal(size=(300, 2))
-    >>> X[:, 0] += group
-    >>> y = (X[:, 0] + X[:, 1] > 0.5).astype(int)
     >>> fair = Reweighing().fit(X, y, sensitive_features=group)
     >>> fair.predict(X[:2]).shape
     (2,)
     """
 
-    _parameter_constraints: dict = {
-        "estimator": "no_validation",
-        "random_state": ["random_state"],
-    }
-
-    def __init__(self, estimator=None, *, random_state=None):
-        self.estimator = estimator
-        self.random_state = random_state
-
-    def _check_goal(self):
-        pass  # there is none
-
     def _fit(self, rows):
         check_two_groups(rows.groups, "Reweighing")
-        classifier = self._new_classifier()
-        check_weighted(classifier)
+        classifier = self._weighable()
         reweighing = load("algorithms.preprocessing").Reweighing(*GROUPS)
         weighted = reweighing.fit_transform(dataset(rows.y, rows.groups.codes))
         weights = weighted.instance_weights * balanced_weights(rows.y)
@@ -153,39 +118,40 @@ class Reweighing(MetaRival):
     def _favourable(self, X):
         return self.estimator_.predict(X) == 1
 
-    def predict_proba(self, X):
-        """Class probabilities.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Rows. No sensitive feature is needed.
-
-        Returns
-        -------
-        proba : ndarray of shape (n_samples, 2)
-            Rows sum to one.
-        """
-        X = self._checked(X)
+    def _proba(self, X):
+        X = self._checked(X)  # before `estimator_` is read, which fit makes
         return self.estimator_.predict_proba(X)
 
 
+@parameters
 class _LabelPostProcessor(NeedsGroups, PostProcessor):
-    """Base of AIF360's post-processors over a classifier's probabilities."""
+    """Base of AIF360's post-processors over a classifier's probabilities.
+
+    Parameters
+    ----------
+    estimator : classifier, default=None
+        Fitted scikit-learn or skorch classifier with `predict_proba`. One that is not
+        fitted is trained first; None is a logistic regression.
+
+    Attributes
+    ----------
+    groups_ : tuple of str
+        Names of the groups, two.
+    """
+
+    def _fit(self, rows):
+        check_two_groups(rows.groups, type(self).__name__)
+        super()._fit(rows)
 
     def _start(self, rows):
-        """Rows that debias, their scores, and the most accurate cut-off."""
-        check_two_groups(rows.groups, type(self).__name__)
-        if self.estimator is not None:
-            check_scorer(self.estimator)
-        self.estimator_, rows = self._biased(rows)
+        """Scores of the rows that debias; finds their most accurate cut-off."""
         score = self._score(rows.X)
         curve = threshold_curve(
             rows.y, score, rows.groups.codes, "statistical_parity", len(self.groups_)
         )
         cut = curve.thresholds[curve.balanced_accuracy.argmax()]
         self.threshold_ = float(np.clip(cut, 0.0, 1.0))
-        return rows, score
+        return score
 
     def _score(self, X):
         score, is_probability = favourable_score(self.estimator_, X)
@@ -205,7 +171,8 @@ class _LabelPostProcessor(NeedsGroups, PostProcessor):
         return self.processor_.predict(predicted)
 
 
-class RejectOptionClassification(_LabelPostProcessor):
+@parameters
+class RejectOptionClassification(KeepsMargin, _LabelPostProcessor):
     """AIF360's RejectOptionClassification: near the cut-off, the group decides.
 
     In a margin around the cut-off the disadvantaged group gets the favourable label and
@@ -214,16 +181,8 @@ class RejectOptionClassification(_LabelPostProcessor):
 
     Parameters
     ----------
-    estimator : classifier, default=None
-        Fitted scikit-learn or skorch classifier with `predict_proba`. One that is not
-        fitted is trained first; None is a logistic regression.
     constraint : str, default="statistical_parity"
         Bias measure: "statistical_parity", "equal_opportunity" or "average_odds".
-    tolerance : float, default=0.05
-        Bound on the gap between groups, in (0, 1].
-    margin : float, default=0.2
-        Share of the tolerance, in [0, 1), kept as a margin. The library goes to the
-        bound itself, and new data lies beyond it half the time.
     n_thresholds : int, default=100
         Cut-offs tried.
     n_margins : int, default=50
@@ -231,25 +190,13 @@ class RejectOptionClassification(_LabelPostProcessor):
     debias_fraction : float, default=0.25
         Where `estimator` is not fitted: share of the rows, in (0, 1), that the search
         uses. The others train it.
-    random_state : int, RandomState instance or None, default=None
-        Which rows those are.
 
     Attributes
     ----------
-    estimator_ : classifier
-        The fitted classifier.
     processor_ : aif360.algorithms.postprocessing.RejectOptionClassification
         Fitted on its scores.
     threshold_ : float
         Its most accurate cut-off, from which the disadvantaged group was found.
-    classes_ : ndarray of shape (2,)
-        Labels; the second is the favourable one.
-    groups_ : tuple of str
-        Names of the groups, two.
-    n_features_in_ : int
-        Number of features seen in fit.
-    feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Names of features, where X has names.
 
     Notes
     -----
@@ -264,51 +211,25 @@ class RejectOptionClassification(_LabelPostProcessor):
 
     Examples
     --------
-    >>> import numpy as np
     >>> from skfairaug.rivals import RejectOptionClassification
-    >>> rng = np.random.RandomState(0)
-    >>> group = rng.randint(0, 2, 300)
-    >>> X = rng.normal(size=(300, 2))
-    >>> X[:, 0] += group
-    >>> y = (X[:, 0] + X[:, 1] > 0.5).astype(int)
-    >>> fair = RejectOptionClassification(n_thresholds=5, n_margins=3, random_state=0)
-    >>> fair = fair.fit(X, y, sensitive_features=group)
+    >>> fair = RejectOptionClassification(biased, tolerance=0.3, n_thresholds=9)
+    >>> fair = fair.fit(X[1000:], y[1000:], sensitive_features=group[1000:])
     >>> fair.predict(X[:2], sensitive_features=group[:2]).shape
     (2,)
     """
 
     _constraints = REJECT_OPTION
 
-    _parameter_constraints: dict = {
-        **PostProcessor._parameter_constraints,
-        **MARGIN,
+    n_thresholds: int = 100
+    n_margins: int = 50
+
+    _parameter_constraints = {
         "n_thresholds": [Interval(Integral, 1, None, closed="left")],
         "n_margins": [Interval(Integral, 1, None, closed="left")],
     }
 
-    def __init__(
-        self,
-        estimator=None,
-        *,
-        constraint="statistical_parity",
-        tolerance=0.05,
-        margin=0.2,
-        n_thresholds=100,
-        n_margins=50,
-        debias_fraction=0.25,
-        random_state=None,
-    ):
-        self.estimator = estimator
-        self.constraint = constraint
-        self.tolerance = tolerance
-        self.margin = margin
-        self.n_thresholds = n_thresholds
-        self.n_margins = n_margins
-        self.debias_fraction = debias_fraction
-        self.random_state = random_state
-
-    def _fit(self, rows):
-        rows, score = self._start(rows)
+    def _debias(self, rows):
+        score = self._start(rows)
         groups = rows.groups.codes
         name = get_constraint(self.constraint).name
         predicted = (score > self.threshold_).astype(int)
@@ -326,36 +247,21 @@ class RejectOptionClassification(_LabelPostProcessor):
         self.processor_.fit(dataset(rows.y, groups), dataset(predicted, groups, score))
 
 
+@parameters
 class EqOddsPostprocessing(_LabelPostProcessor):
     """AIF360's EqOddsPostprocessing: labels are changed at random until odds are equal.
 
     Parameters
     ----------
-    estimator : classifier, default=None
-        Fitted scikit-learn or skorch classifier with `predict_proba`. One that is not
-        fitted is trained first; None is a logistic regression.
-    debias_fraction : float, default=0.25
-        Where `estimator` is not fitted: share of the rows, in (0, 1), that debias it.
-        The others train it.
     random_state : int, RandomState instance or None, default=None
         Of the draws: the same rows get the same labels from one fitted estimator.
 
     Attributes
     ----------
-    estimator_ : classifier
-        The fitted classifier.
     processor_ : aif360.algorithms.postprocessing.EqOddsPostprocessing
         Fitted on its labels.
     threshold_ : float
         Cut-off of those labels, the most accurate one.
-    classes_ : ndarray of shape (2,)
-        Labels; the second is the favourable one.
-    groups_ : tuple of str
-        Names of the groups, two.
-    n_features_in_ : int
-        Number of features seen in fit.
-    feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Names of features, where X has names.
 
     Notes
     -----
@@ -369,34 +275,15 @@ class EqOddsPostprocessing(_LabelPostProcessor):
 
     Examples
     --------
-    >>> import numpy as np
     >>> from skfairaug.rivals import EqOddsPostprocessing
-    >>> rng = np.random.RandomState(0)
-    >>> group = rng.randint(0, 2, 300)
-    >>> X = rng.normal(size=(300, 2))
-    >>> X[:, 0] += group
-    >>> y = (X[:, 0] + X[:, 1] > 0.5).astype(int)
-    >>> fair = EqOddsPostprocessing(random_state=0).fit(X, y, sensitive_features=group)
+    >>> fair = EqOddsPostprocessing(biased, random_state=0)
+    >>> fair = fair.fit(X[1000:], y[1000:], sensitive_features=group[1000:])
     >>> fair.predict(X[:2], sensitive_features=group[:2]).shape
     (2,)
     """
 
-    _parameter_constraints: dict = {
-        "estimator": "no_validation",
-        "debias_fraction": PostProcessor._parameter_constraints["debias_fraction"],
-        "random_state": ["random_state"],
-    }
-
-    def __init__(self, estimator=None, *, debias_fraction=0.25, random_state=None):
-        self.estimator = estimator
-        self.debias_fraction = debias_fraction
-        self.random_state = random_state
-
-    def _check_goal(self):
-        pass  # it is always the same
-
-    def _fit(self, rows):
-        rows, score = self._start(rows)
+    def _debias(self, rows):
+        score = self._start(rows)
         groups = rows.groups.codes
         processors = load("algorithms.postprocessing")
         self.processor_ = processors.EqOddsPostprocessing(*GROUPS, seed=self._seed)
@@ -411,38 +298,21 @@ class EqOddsPostprocessing(_LabelPostProcessor):
             np.random.set_state(rng_state)
 
 
+@parameters
 class CalibratedEqOddsPostprocessing(EqOddsPostprocessing):
     """AIF360's CalibratedEqOddsPostprocessing: scores are replaced at random by the base rate.
 
     Parameters
     ----------
-    estimator : classifier, default=None
-        Fitted scikit-learn or skorch classifier with `predict_proba`. One that is not
-        fitted is trained first; None is a logistic regression.
     cost_constraint : {"fnr", "fpr", "weighted"}, default="weighted"
         Error rate that becomes equal.
-    debias_fraction : float, default=0.25
-        Where `estimator` is not fitted: share of the rows, in (0, 1), that debias it.
-        The others train it.
-    random_state : int, RandomState instance or None, default=None
-        Of the draws: the same rows get the same labels from one fitted estimator.
 
     Attributes
     ----------
-    estimator_ : classifier
-        The fitted classifier.
     processor_ : aif360.algorithms.postprocessing.CalibratedEqOddsPostprocessing
         Fitted on its scores.
     threshold_ : float
         Most accurate cut-off of the scores, also used after they were changed.
-    classes_ : ndarray of shape (2,)
-        Labels; the second is the favourable one.
-    groups_ : tuple of str
-        Names of the groups, two.
-    n_features_in_ : int
-        Number of features seen in fit.
-    feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Names of features, where X has names.
 
     Notes
     -----
@@ -456,37 +326,21 @@ class CalibratedEqOddsPostprocessing(EqOddsPostprocessing):
 
     Examples
     --------
-    >>> import numpy as np
     >>> from skfairaug.rivals import CalibratedEqOddsPostprocessing
-    >>> rng = np.random.RandomState(0)
-    >>> group = rng.randint(0, 2, 300)
-    >>> X = rng.normal(size=(300, 2))
-    >>> X[:, 0] += group
-    >>> y = (X[:, 0] + X[:, 1] > 0.5).astype(int)
-    >>> fair = CalibratedEqOddsPostprocessing(random_state=0)
-    >>> fair = fair.fit(X, y, sensitive_features=group)
+    >>> fair = CalibratedEqOddsPostprocessing(biased, cost_constraint="fnr", random_state=0)
+    >>> fair = fair.fit(X[1000:], y[1000:], sensitive_features=group[1000:])
     >>> fair.predict(X[:2], sensitive_features=group[:2]).shape
     (2,)
     """
 
-    _parameter_constraints: dict = {
-        **EqOddsPostprocessing._parameter_constraints,
+    cost_constraint: str = "weighted"
+
+    _parameter_constraints = {
         "cost_constraint": [StrOptions({"fnr", "fpr", "weighted"})],
     }
 
-    def __init__(
-        self,
-        estimator=None,
-        *,
-        cost_constraint="weighted",
-        debias_fraction=0.25,
-        random_state=None,
-    ):
-        super().__init__(estimator, debias_fraction=debias_fraction, random_state=random_state)
-        self.cost_constraint = cost_constraint
-
-    def _fit(self, rows):
-        rows, score = self._start(rows)
+    def _debias(self, rows):
+        score = self._start(rows)
         groups = rows.groups.codes
         processors = load("algorithms.postprocessing")
         self.processor_ = processors.CalibratedEqOddsPostprocessing(

@@ -1,20 +1,23 @@
 """Follow the gradient of the bias, or prune by it (Marcinkevics et al. 2022)."""
 
 from contextlib import suppress
-from numbers import Integral, Real
+from numbers import Real
 
 import torch
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import StrOptions
 
 from skfairaug._engine._debiasing_task import fine_tune
-from skfairaug._engine._estimator import BaseIntraProcessor
+from skfairaug._engine._parameters import parameters
 from skfairaug._engine._training import check_finite
 from skfairaug._inputs._contexts import evaluating
 from skfairaug._inputs._encoder import find_head, weight_layers
+from skfairaug._inputs._interval import Interval
 from skfairaug._inputs._models import log_probabilities, predict_log_proba
+from skfairaug.rivals._fine_tuning import FineTuning
 
 
-class BiasGradientFineTuning(BaseIntraProcessor):
+@parameters
+class BiasGradientFineTuning(FineTuning):
     r"""Move a trained network along the gradient of its bias, or prune it by that gradient.
 
     The bias gets a differentiable proxy, and nothing else is optimised: accuracy is kept
@@ -22,19 +25,6 @@ class BiasGradientFineTuning(BaseIntraProcessor):
 
     Parameters
     ----------
-    estimator : skorch net
-        Trained NeuralNetClassifier or NeuralNetBinaryClassifier, or a
-        :class:`~sklearn.frozen.FrozenEstimator` of one; never changed, and kept by
-        :func:`~sklearn.base.clone`. An unfitted one is trained first, on the rows
-        that do not debias.
-    constraint : str, default="statistical_parity"
-        Bias measure: "statistical_parity" ("demographic_parity"),
-        "equal_opportunity", "average_odds" or "equalized_odds".
-    tolerance : float, default=0.05
-        Bias allowed, in (0, 1].
-    caution : float, default=0.0
-        Standard errors of the bias that the choice of epoch and threshold allows
-        for, see :func:`~skfairaug.metrics.expected_phi`; 0 trusts the validation rows.
     method : {"gradient", "pruning"}, default="gradient"
         "gradient" descends or ascends the bias, whichever leads to zero; "pruning"
         switches off the hidden units that contribute most to it.
@@ -49,56 +39,15 @@ class BiasGradientFineTuning(BaseIntraProcessor):
         as they occur.
     prune_fraction : float, default=0.02
         Share of the hidden units, in (0, 1], to switch off per round; at least one.
-    train_mode : bool, default=False
-        Whether dropout and BatchNorm behave as in training while fine-tuning. Networks
-        are always judged in evaluation mode.
     layer : str, default=None
         Name of the output layer, whose units are not pruned; None finds the last linear
         layer.
-    sensitive_columns : "auto", list of str or list of int, default="auto"
-        Columns of X that say the group, from which `fit` reads the groups where it gets
-        no `sensitive_features`. "auto" names none.
-    validation_fraction : float, default=0.0
-        Share of the rows, in [0, 1), that only choose among networks. The others
-        train, and choose as well.
-    debias_fraction : float, default=0.25
-        Where `estimator` is not fitted: share of the rows, in (0, 1), that debias it.
-        The others train it.
-    random_state : int, RandomState instance or None, default=None
-        Source of randomness.
 
     Attributes
     ----------
-    net_ : skorch net
-        The best network, in evaluation mode, on the device of `estimator`.
-    threshold_ : float
-        Cut-off on the favourable class's probability as `net_` gives it; for more
-        than two classes 0.5 and unused.
-    classes_ : ndarray of shape (n_classes,)
-        Labels; of two, the second is the favourable one.
-    groups_ : tuple of str
-        Names of the groups.
-    history_ : skorch History
-        Bias, balanced accuracy and expected Phi per epoch or round.
-    balanced_accuracy_ : float
-        Balanced accuracy of the result on the rows that chose it.
-    bias_ : float
-        Signed bias there: first minus second group.
-    objective_ : float
-        Expected Phi there.
     n_pruned_ : int
         Hidden units switched off in the network that was kept; with
         ``method="pruning"``.
-    n_features_in_ : int
-        Number of features seen in fit.
-    feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Names of features, where X has names.
-
-    Warns
-    -----
-    FairnessNotReachedWarning
-        If the least biased network misses the tolerance on the validation rows, or
-        only a constant prediction meets it.
 
     See Also
     --------
@@ -131,73 +80,25 @@ class BiasGradientFineTuning(BaseIntraProcessor):
 
     Examples
     --------
-    >>> import numpy as np, torch
-    >>> from skorch import NeuralNetClassifier
-    >>> from skfairaug.modules import TabularMLP
     >>> from skfairaug.rivals import BiasGradientFineTuning
-    >>> rng = np.random.RandomState(0)
-    >>> group = rng.randint(0, 2, 2000)
-    >>> X = rng.normal(size=(2000, 3)).astype(np.float32)
-    >>> X[:, 0] += group
-    >>> y = (X[:, 0] + X[:, 1] > 0.5).astype(int)
-    >>> net = NeuralNetClassifier(TabularMLP, module__n_features=3, module__depth=1,
-    ...                           criterion=torch.nn.CrossEntropyLoss,
-    ...                           max_epochs=5, verbose=0).fit(X[:300], y[:300])
     >>> fair = BiasGradientFineTuning(net, tolerance=0.3, random_state=0)
     >>> fair = fair.fit(X[300:], y[300:], sensitive_features=group[300:])
     >>> abs(fair.bias_) < 0.3
     True
     """
 
-    _parameter_constraints: dict = {
-        **BaseIntraProcessor._parameter_constraints,
+    caution: float = 0.0
+    method: str = "gradient"
+    max_epochs: int = 50
+    steps_per_epoch: int = 5
+    prune_fraction: float = 0.02
+    layer: str | None = None
+
+    _parameter_constraints = {
         "method": [StrOptions({"gradient", "pruning"})],
         "prune_fraction": [Interval(Real, 0, 1, closed="right")],
-        "max_epochs": [Interval(Integral, 0, None, closed="left")],
-        "steps_per_epoch": [Interval(Integral, 1, None, closed="left")],
-        "lr": [Interval(Real, 0, None, closed="neither")],
-        "batch_size": [Interval(Integral, 2, None, closed="left")],
-        "train_mode": ["boolean"],
         "layer": [str, None],
-        "validation_fraction": [Interval(Real, 0, 1, closed="left")],
     }
-
-    def __init__(
-        self,
-        estimator,
-        *,
-        constraint="statistical_parity",
-        tolerance=0.05,
-        caution=0.0,
-        method="gradient",
-        max_epochs=50,
-        steps_per_epoch=5,
-        lr=1e-3,
-        batch_size=512,
-        prune_fraction=0.02,
-        train_mode=False,
-        layer=None,
-        sensitive_columns="auto",
-        validation_fraction=0.0,
-        debias_fraction=0.25,
-        random_state=None,
-    ):
-        self.estimator = estimator
-        self.constraint = constraint
-        self.tolerance = tolerance
-        self.caution = caution
-        self.method = method
-        self.max_epochs = max_epochs
-        self.steps_per_epoch = steps_per_epoch
-        self.lr = lr
-        self.batch_size = batch_size
-        self.prune_fraction = prune_fraction
-        self.train_mode = train_mode
-        self.layer = layer
-        self.sensitive_columns = sensitive_columns
-        self.validation_fraction = validation_fraction
-        self.debias_fraction = debias_fraction
-        self.random_state = random_state
 
     def _debias(self, task):
         vars(self).pop("n_pruned_", None)  # of an earlier fit with the other method

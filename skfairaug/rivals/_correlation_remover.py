@@ -4,12 +4,15 @@ from numbers import Real
 
 import numpy as np
 from fairlearn import preprocessing
-from sklearn.utils._param_validation import Interval
 
-from skfairaug.rivals._meta import MetaRival, NeedsGroups, balanced_weights, check_weighted
+from skfairaug._engine._parameters import parameters
+from skfairaug._inputs._interval import Interval
+from skfairaug.rivals._in_processing import InProcessor, balanced_weights
+from skfairaug.rivals._known_groups import NeedsGroups
 
 
-class CorrelationRemover(NeedsGroups, MetaRival):
+@parameters
+class CorrelationRemover(NeedsGroups, InProcessor):
     """A classifier on columns without linear correlation with the group.
 
     fairlearn's CorrelationRemover subtracts from every column what the group predicts of
@@ -17,12 +20,8 @@ class CorrelationRemover(NeedsGroups, MetaRival):
 
     Parameters
     ----------
-    estimator : classifier, default=None
-        Not fitted; takes `sample_weight` in `fit`. None is a logistic regression.
     alpha : float, default=1.0
         Share of the correlation that is removed, in [0, 1].
-    random_state : int, RandomState instance or None, default=None
-        Unused: nothing is drawn.
 
     Attributes
     ----------
@@ -30,14 +29,6 @@ class CorrelationRemover(NeedsGroups, MetaRival):
         Fitted on the columns and the group.
     estimator_ : classifier
         Fitted on what it gives, classes weighing the same.
-    classes_ : ndarray of shape (2,)
-        Labels; the second is the favourable one.
-    groups_ : tuple of str
-        Names of the groups.
-    n_features_in_ : int
-        Number of features seen in fit.
-    feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Names of features, where X has names.
 
     Notes
     -----
@@ -45,35 +36,20 @@ class CorrelationRemover(NeedsGroups, MetaRival):
 
     Examples
     --------
-    >>> import numpy as np
     >>> from skfairaug.rivals import CorrelationRemover
-    >>> rng = np.random.RandomState(0)
-    >>> group = rng.randint(0, 2, 300)
-    >>> X = rng.normal(size=(300, 2))
-    >>> X[:, 0] += group
-    >>> y = (X[:, 0] + X[:, 1] > 0.5).astype(int)
     >>> fair = CorrelationRemover().fit(X, y, sensitive_features=group)
     >>> fair.predict(X[:2], sensitive_features=group[:2]).shape
     (2,)
     """
 
-    _parameter_constraints: dict = {
-        "estimator": "no_validation",
+    alpha: float = 1.0
+
+    _parameter_constraints = {
         "alpha": [Interval(Real, 0, 1, closed="both")],
-        "random_state": ["random_state"],
     }
 
-    def __init__(self, estimator=None, *, alpha=1.0, random_state=None):
-        self.estimator = estimator
-        self.alpha = alpha
-        self.random_state = random_state
-
-    def _check_goal(self):
-        pass  # there is none
-
     def _fit(self, rows):
-        classifier = self._new_classifier()
-        check_weighted(classifier)
+        classifier = self._weighable()
         X = self._with_groups(rows.X, rows.groups.codes)
         n_groups = len(self.groups_) - 1
         self.remover_ = preprocessing.CorrelationRemover(

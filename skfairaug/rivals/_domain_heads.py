@@ -1,10 +1,41 @@
-"""One network with outputs for every group: the module of the domain rivals."""
+"""One network with outputs for every group: what the domain rivals share."""
 
 import torch
 from torch import nn
 
+from skfairaug._engine._parameters import parameters
+from skfairaug._inputs._contexts import evaluating
 from skfairaug._inputs._encoder import find_head
-from skfairaug._inputs._rows import at, on_device
+from skfairaug._inputs._rows import at, chunks, on_device
+from skfairaug.rivals._trained_anew import TrainedAnew
+
+
+@parameters
+class DomainRival(TrainedAnew):
+    """Base of the rivals whose net has the classes' outputs once for every group.
+
+    A subclass implements ``_combine(rows)``, which says how classes follow from them.
+
+    Parameters
+    ----------
+    estimator : skorch net
+        NeuralNetClassifier with any module and the criterion CrossEntropyLoss. A clone of
+        it is trained from new weights, whether or not it is fitted.
+
+    Attributes
+    ----------
+    net_ : skorch net
+        The network, in evaluation mode, whose module gives classes.
+
+    References
+    ----------
+    .. [1] Wang, Qinami, Karakozis, Genova, Nair, Hata, Russakovsky, "Towards Fairness in
+       Visual Recognition: Effective Strategies for Bias Mitigation", CVPR 2020.
+    """
+
+    def _change_net(self, net, rows):
+        shape = len(self.classes_), len(rows.groups.names)
+        add_heads(net, rows.X, *shape, self._combine(rows))
 
 
 class DomainHeads(nn.Module):
@@ -30,12 +61,13 @@ class DomainHeads(nn.Module):
         self.n_groups = n_groups
         self.combine = combine
 
-    def forward(self, *args, **kwargs):
-        """Logits of all groups in training, of the classes otherwise."""
+    def forward(self, *args, by_group=False, **kwargs):
+        """Logits of all groups in training, of the classes otherwise; or group by group."""
         logits = self.module(*args, **kwargs)
         if self.training:
             return logits
-        return self.combine(logits.unflatten(1, (self.n_groups, -1)))
+        logits = logits.unflatten(1, (self.n_groups, -1))
+        return logits if by_group else self.combine(logits)
 
 
 def add_heads(net, X, n_classes, n_groups, combine):
@@ -73,3 +105,11 @@ def add_heads(net, X, n_classes, n_groups, combine):
         module = new.to(head.weight)
     # Not by setattr, which in skorch registers what a user adds to a class.
     vars(net)["module_"] = DomainHeads(module, n_groups, combine)
+
+
+@torch.no_grad()
+def log_proba_by_group(net, X):
+    """Class log-probabilities (n_samples, n_groups, n_classes) by each group's outputs."""
+    with evaluating(net.module_):
+        logits = [net.infer(part, by_group=True).float() for part in chunks(X)]
+    return torch.cat(logits).log_softmax(-1)

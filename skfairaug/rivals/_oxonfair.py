@@ -5,17 +5,15 @@ from numbers import Real
 import numpy as np
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
-from sklearn.utils._param_validation import Interval
 
+from skfairaug._engine._decisions import DecidesByScore
+from skfairaug._engine._parameters import parameters
+from skfairaug._engine._post_processor import PostProcessor
+from skfairaug._engine._scores import favourable_score, log_odds
+from skfairaug._inputs._interval import Interval
 from skfairaug.metrics._constraints import DIFFERENCES, get_constraint
-from skfairaug.rivals._meta import (
-    MARGIN,
-    NeedsGroups,
-    PostProcessor,
-    check_scorer,
-    favourable_score,
-    log_odds,
-)
+from skfairaug.rivals._known_groups import NeedsGroups
+from skfairaug.rivals._margin import KeepsMargin
 
 #: OxonFair tries every combination of 30 cut-offs for each of so many groups.
 MAX_SLOTS = 4
@@ -78,18 +76,23 @@ def fit_offsets(y, margin, groups, slots, constraint, tolerance):
     return np.asarray(predictor.offset, dtype=np.float64)
 
 
-class _Offsets(PostProcessor):
-    """Base of both: fits offsets on the rows that debias."""
+@parameters
+class _Offsets(KeepsMargin, PostProcessor):
+    """Base of both: fits offsets on the rows that debias.
+
+    References
+    ----------
+    .. [1] Delaney, Fu, Wachter, Mittelstadt, Russell, "OxonFair: A Flexible Toolkit for
+       Algorithmic Fairness", NeurIPS 2024.
+    """
 
     _constraints = DIFFERENCES
 
-    _parameter_constraints: dict = {**PostProcessor._parameter_constraints, **MARGIN}
-
     def _fit(self, rows):
-        load()
-        if self.estimator is not None:
-            check_scorer(self.estimator)
-        self.estimator_, rows = self._biased(rows)
+        load()  # before a classifier is trained in vain
+        super()._fit(rows)
+
+    def _debias(self, rows):
         slots = self._fit_slots(rows)
         n_slots = int(slots.max()) + 1
         if n_slots > MAX_SLOTS:
@@ -110,7 +113,8 @@ class _Offsets(PostProcessor):
         return log_odds(*favourable_score(self.estimator_, X))
 
 
-class OxonFair(_Offsets):
+@parameters
+class OxonFair(DecidesByScore, _Offsets):
     """OxonFair with guessed groups: the score of a row is moved by what its group seems.
 
     A second classifier guesses the group of each row; rows of the same guess get the same
@@ -118,45 +122,23 @@ class OxonFair(_Offsets):
 
     Parameters
     ----------
-    estimator : classifier, default=None
-        Fitted scikit-learn or skorch classifier with `predict_proba` or
-        `decision_function`. One that is not fitted is trained first; None is a logistic
-        regression.
     group_estimator : classifier, default=None
         Guesses the group; not fitted, has `predict_proba`. None is a logistic regression.
     certainty : float, default=0.6666666666666666
         Probability of the guessed group, in [0, 1], below which a row counts as of an
         unknown group; those share a cut-off.
-    constraint : str, default="statistical_parity"
-        Bias measure, see `skfairaug.metrics.CONSTRAINTS`.
-    tolerance : float, default=0.05
-        Bound on the gap between groups, in (0, 1].
-    margin : float, default=0.2
-        Share of the tolerance, in [0, 1), kept as a margin. The library goes to the
-        bound itself, and new data lies beyond it half the time.
-    debias_fraction : float, default=0.25
-        Where `estimator` is not fitted: share of the rows, in (0, 1), that debias it.
-        The others train it.
     random_state : int, RandomState instance or None, default=None
         Which rows those are, and the randomness of both classifiers.
 
     Attributes
     ----------
-    estimator_ : classifier
-        The fitted classifier.
     group_estimator_ : classifier
         Fitted on the rows that debias.
     offsets_ : ndarray of shape (n_slots,)
         What is added to the log-odds (or decision function) for each group that was
         guessed, and for the unknown one if there were such rows.
-    classes_ : ndarray of shape (2,)
-        Labels; the second is the favourable one.
     groups_ : tuple of str
         Names of the groups, at most four with the unknown one.
-    n_features_in_ : int
-        Number of features seen in fit.
-    feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Names of features, where X has names.
 
     See Also
     --------
@@ -168,53 +150,22 @@ class OxonFair(_Offsets):
     `fit` is at most the tolerance; for average odds it bounds the mean of both absolute
     differences. Where a column of X says the group, the guess is the group itself.
 
-    References
-    ----------
-    .. [1] Delaney, Fu, Wachter, Mittelstadt, Russell, "OxonFair: A Flexible Toolkit for
-       Algorithmic Fairness", NeurIPS 2024.
-
     Examples
     --------
-    >>> import numpy as np
-    >>> from sklearn.linear_model import LogisticRegression
     >>> from skfairaug.rivals import OxonFair
-    >>> rng = np.random.RandomState(0)
-    >>> group = rng.randint(0, 2, 2000)
-    >>> X = rng.normal(size=(2000, 2))
-    >>> X[:, 0] += group
-    >>> y = (X[:, 0] + X[:, 1] > 0.5).astype(int)
-    >>> biased = LogisticRegression().fit(X[:300], y[:300])
-    >>> fair = OxonFair(biased).fit(X[300:], y[300:], sensitive_features=group[300:])
+    >>> fair = OxonFair(biased)
+    >>> fair = fair.fit(X[1000:], y[1000:], sensitive_features=group[1000:])
     >>> fair.predict(X[:2]).shape
     (2,)
     """
 
-    _parameter_constraints: dict = {
-        **_Offsets._parameter_constraints,
+    group_estimator: object = None
+    certainty: float = 2 / 3
+
+    _parameter_constraints = {
         "group_estimator": "no_validation",
         "certainty": [Interval(Real, 0, 1, closed="both")],
     }
-
-    def __init__(
-        self,
-        estimator=None,
-        *,
-        group_estimator=None,
-        certainty=2 / 3,
-        constraint="statistical_parity",
-        tolerance=0.05,
-        margin=0.2,
-        debias_fraction=0.25,
-        random_state=None,
-    ):
-        self.estimator = estimator
-        self.group_estimator = group_estimator
-        self.certainty = certainty
-        self.constraint = constraint
-        self.tolerance = tolerance
-        self.margin = margin
-        self.debias_fraction = debias_fraction
-        self.random_state = random_state
 
     def _fit_slots(self, rows):
         given = self.group_estimator
@@ -230,67 +181,24 @@ class OxonFair(_Offsets):
         unsure = np.where(proba.max(1) < self.certainty, 2.0, -1.0)
         return allowed[np.column_stack([proba, unsure])[:, allowed].argmax(1)]
 
-    def _favourable(self, X):
-        return self._score(X) > 0
-
-    def _score(self, X):
+    def _scores(self, X):
+        X = self._checked(X)
         slots = np.searchsorted(self._guessed, self._guess(X, self._guessed))
         return self._margin(X) + self.offsets_[slots]
 
-    def decision_function(self, X):
-        """Log-odds of the favourable class, moved by the offset of the guessed group.
 
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Rows. No sensitive feature is needed.
-
-        Returns
-        -------
-        scores : ndarray of shape (n_samples,)
-            Positive where `predict` gives the favourable class.
-        """
-        return self._score(self._checked(X))
-
-
+@parameters
 class OxonFairWithGroups(NeedsGroups, _Offsets):
     """OxonFair with known groups: a cut-off of the score for each.
 
     Needs the group of every row to predict [1]_.
 
-    Parameters
-    ----------
-    estimator : classifier, default=None
-        Fitted scikit-learn or skorch classifier with `predict_proba` or
-        `decision_function`. One that is not fitted is trained first; None is a logistic
-        regression.
-    constraint : str, default="statistical_parity"
-        Bias measure, see `skfairaug.metrics.CONSTRAINTS`.
-    tolerance : float, default=0.05
-        Bound on the gap between groups, in (0, 1].
-    margin : float, default=0.2
-        Share of the tolerance, in [0, 1), kept as a margin. The library goes to the
-        bound itself, and new data lies beyond it half the time.
-    debias_fraction : float, default=0.25
-        Where `estimator` is not fitted: share of the rows, in (0, 1), that debias it.
-        The others train it.
-    random_state : int, RandomState instance or None, default=None
-        Which rows those are.
-
     Attributes
     ----------
-    estimator_ : classifier
-        The fitted classifier.
     offsets_ : ndarray of shape (n_groups,)
         What is added to the log-odds (or decision function) of each group.
-    classes_ : ndarray of shape (2,)
-        Labels; the second is the favourable one.
     groups_ : tuple of str
         Names of the groups, at most four.
-    n_features_in_ : int
-        Number of features seen in fit.
-    feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Names of features, where X has names.
 
     See Also
     --------
@@ -302,44 +210,14 @@ class OxonFairWithGroups(NeedsGroups, _Offsets):
     `fit` is at most the tolerance; for average odds it bounds the mean of both absolute
     differences.
 
-    References
-    ----------
-    .. [1] Delaney, Fu, Wachter, Mittelstadt, Russell, "OxonFair: A Flexible Toolkit for
-       Algorithmic Fairness", NeurIPS 2024.
-
     Examples
     --------
-    >>> import numpy as np
-    >>> from sklearn.linear_model import LogisticRegression
     >>> from skfairaug.rivals import OxonFairWithGroups
-    >>> rng = np.random.RandomState(0)
-    >>> group = rng.randint(0, 2, 2000)
-    >>> X = rng.normal(size=(2000, 2))
-    >>> X[:, 0] += group
-    >>> y = (X[:, 0] + X[:, 1] > 0.5).astype(int)
-    >>> biased = LogisticRegression().fit(X[:300], y[:300])
     >>> fair = OxonFairWithGroups(biased)
-    >>> fair = fair.fit(X[300:], y[300:], sensitive_features=group[300:])
+    >>> fair = fair.fit(X[1000:], y[1000:], sensitive_features=group[1000:])
     >>> fair.predict(X[:2], sensitive_features=group[:2]).shape
     (2,)
     """
-
-    def __init__(
-        self,
-        estimator=None,
-        *,
-        constraint="statistical_parity",
-        tolerance=0.05,
-        margin=0.2,
-        debias_fraction=0.25,
-        random_state=None,
-    ):
-        self.estimator = estimator
-        self.constraint = constraint
-        self.tolerance = tolerance
-        self.margin = margin
-        self.debias_fraction = debias_fraction
-        self.random_state = random_state
 
     def _fit_slots(self, rows):
         return rows.groups.codes

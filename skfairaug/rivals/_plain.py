@@ -1,15 +1,16 @@
 """Fine-tune on group-balanced rows, and nothing else: a floor of any comparison."""
 
-from numbers import Integral, Real
-
-from sklearn.utils._param_validation import Interval
+from numbers import Real
 
 from skfairaug._engine._debiasing_task import fine_tune
-from skfairaug._engine._estimator import BaseIntraProcessor
+from skfairaug._engine._parameters import parameters
+from skfairaug._inputs._interval import Interval
+from skfairaug.rivals._fine_tuning import FineTuning
 from skfairaug.steps.penalty import weighted_cross_entropy
 
 
-class PlainFineTuning(BaseIntraProcessor):
+@parameters
+class PlainFineTuning(FineTuning):
     r"""Fine-tune a trained network on group-balanced validation rows, and nothing else.
 
     Neither a bias term, nor a teacher, nor augmentation: what a method gains over this
@@ -17,72 +18,12 @@ class PlainFineTuning(BaseIntraProcessor):
 
     Parameters
     ----------
-    estimator : skorch net
-        Trained NeuralNetClassifier or NeuralNetBinaryClassifier, or a
-        :class:`~sklearn.frozen.FrozenEstimator` of one; never changed, and kept by
-        :func:`~sklearn.base.clone`. An unfitted one is trained first, on the rows
-        that do not debias.
-    constraint : str, default="statistical_parity"
-        Bias measure: "statistical_parity" ("demographic_parity"),
-        "equal_opportunity", "average_odds" or "equalized_odds".
-    tolerance : float, default=0.05
-        Bias allowed, in (0, 1].
-    caution : float, default=1.0
-        Standard errors of the bias that the choice of epoch and threshold allows
-        for, see :func:`~skfairaug.metrics.expected_phi`; 0 trusts the validation rows.
-    max_epochs : int, default=10
-        Epochs of fine-tuning; after each, the network is a candidate.
-    steps_per_epoch : int, default=30
-        Batches in an epoch, whatever the number of rows.
     lr : float, default=None
         Peak of the one-cycle learning rate of Adam. None takes 0.001 for images (rows of
         several dimensions) and 0.003 for others.
-    batch_size : int, default=512
-        Rows of a batch, in equal parts from every (label, group) cell.
     train_mode : bool, default=None
         Whether the network behaves as in training while fine-tuning; it is always judged
         in evaluation mode. None takes True for images and False for others.
-    sensitive_columns : "auto", list of str or list of int, default="auto"
-        Columns of X that say the group, from which `fit` reads the groups where it gets
-        no `sensitive_features`. "auto" names none.
-    validation_fraction : float, default=0.4
-        Share of the rows, in [0, 1), that only choose among networks. The others
-        train, and choose as well.
-    debias_fraction : float, default=0.25
-        Where `estimator` is not fitted: share of the rows, in (0, 1), that debias it.
-        The others train it.
-    random_state : int, RandomState instance or None, default=None
-        Source of randomness.
-
-    Attributes
-    ----------
-    net_ : skorch net
-        The best network, in evaluation mode, on the device of `estimator`.
-    threshold_ : float
-        Cut-off on the favourable class's probability as `net_` gives it; for more
-        than two classes 0.5 and unused.
-    classes_ : ndarray of shape (n_classes,)
-        Labels; of two, the second is the favourable one.
-    groups_ : tuple of str
-        Names of the groups.
-    history_ : skorch History
-        Bias, balanced accuracy and expected Phi per epoch, beside the loss.
-    balanced_accuracy_ : float
-        Balanced accuracy of the result on the rows that chose it.
-    bias_ : float
-        Signed bias there: first minus second group.
-    objective_ : float
-        Expected Phi there.
-    n_features_in_ : int
-        Number of features seen in fit.
-    feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Names of features, where X has names.
-
-    Warns
-    -----
-    FairnessNotReachedWarning
-        If the least biased network misses the tolerance on the validation rows, or
-        only a constant prediction meets it.
 
     See Also
     --------
@@ -109,64 +50,21 @@ class PlainFineTuning(BaseIntraProcessor):
 
     Examples
     --------
-    >>> import numpy as np, torch
-    >>> from skorch import NeuralNetClassifier
-    >>> from skfairaug.modules import TabularMLP
     >>> from skfairaug.rivals import PlainFineTuning
-    >>> rng = np.random.RandomState(0)
-    >>> group = rng.randint(0, 2, 2000)
-    >>> X = rng.normal(size=(2000, 3)).astype(np.float32)
-    >>> X[:, 0] += group
-    >>> y = (X[:, 0] + X[:, 1] > 0.5).astype(int)
-    >>> net = NeuralNetClassifier(TabularMLP, module__n_features=3, module__depth=1,
-    ...                           criterion=torch.nn.CrossEntropyLoss,
-    ...                           max_epochs=5, verbose=0).fit(X[:300], y[:300])
     >>> fair = PlainFineTuning(net, tolerance=0.1, random_state=0)
     >>> fair = fair.fit(X[300:], y[300:], sensitive_features=group[300:])
     >>> abs(fair.bias_) < 0.1
     True
     """
 
-    _parameter_constraints: dict = {
-        **BaseIntraProcessor._parameter_constraints,
-        "max_epochs": [Interval(Integral, 0, None, closed="left")],
-        "steps_per_epoch": [Interval(Integral, 1, None, closed="left")],
-        "lr": [Interval(Real, 0, None, closed="neither"), None],
-        "batch_size": [Interval(Integral, 2, None, closed="left")],
-        "train_mode": ["boolean", None],
-        "validation_fraction": [Interval(Real, 0, 1, closed="left")],
-    }
+    lr: float | None = None
+    train_mode: bool | None = None
+    validation_fraction: float = 0.4
 
-    def __init__(
-        self,
-        estimator,
-        *,
-        constraint="statistical_parity",
-        tolerance=0.05,
-        caution=1.0,
-        max_epochs=10,
-        steps_per_epoch=30,
-        lr=None,
-        batch_size=512,
-        train_mode=None,
-        sensitive_columns="auto",
-        validation_fraction=0.4,
-        debias_fraction=0.25,
-        random_state=None,
-    ):
-        self.estimator = estimator
-        self.constraint = constraint
-        self.tolerance = tolerance
-        self.caution = caution
-        self.max_epochs = max_epochs
-        self.steps_per_epoch = steps_per_epoch
-        self.lr = lr
-        self.batch_size = batch_size
-        self.train_mode = train_mode
-        self.sensitive_columns = sensitive_columns
-        self.validation_fraction = validation_fraction
-        self.debias_fraction = debias_fraction
-        self.random_state = random_state
+    _parameter_constraints = {
+        "lr": [Interval(Real, 0, None, closed="neither"), None],
+        "train_mode": ["boolean", None],
+    }
 
     def _debias(self, task):
         def loss(log_proba, batch):

@@ -8,12 +8,15 @@ from numbers import Integral, Real
 import numpy as np
 import pandas as pd
 from fairlearn import reductions
-from sklearn.utils._param_validation import Interval
 
+from skfairaug._engine._classifier_holder import BoundsBias
+from skfairaug._engine._parameters import parameters
+from skfairaug._inputs._interval import Interval
 from skfairaug.metrics._cells import cell_counts, prediction_rates
 from skfairaug.metrics._constraints import get_constraint
 from skfairaug.metrics._phi import expected_phi
-from skfairaug.rivals._meta import MARGIN, MetaRival, check_weighted
+from skfairaug.rivals._in_processing import BlindInProcessor
+from skfairaug.rivals._margin import KeepsMargin
 
 #: Constraint -> fairlearn's moment. It has no average odds: equalized odds bound them.
 MOMENTS = {
@@ -24,8 +27,24 @@ MOMENTS = {
 }
 
 
-class Reduction(MetaRival):
-    """What both reductions share: the moment, and the score of a mixture."""
+@parameters
+class Reduction(BoundsBias, BlindInProcessor):
+    """What both reductions share: the moment.
+
+    Parameters
+    ----------
+    estimator : classifier, default=None
+        Not fitted; takes `sample_weight` in `fit` and has `predict_proba`. None is a
+        logistic regression.
+    constraint : str, default="statistical_parity"
+        Bias measure. "average_odds" is bounded by way of equalized odds, which fairlearn
+        has.
+
+    References
+    ----------
+    .. [1] Agarwal, Beygelzimer, Dudik, Langford, Wallach, "A Reductions Approach to Fair
+       Classification", ICML 2018.
+    """
 
     _constraints = MOMENTS
 
@@ -42,32 +61,9 @@ class Reduction(MetaRival):
 
         return Moment(difference_bound=bound)
 
-    def _classifier(self):
-        classifier = self._new_classifier()
-        check_weighted(classifier)
-        return classifier
 
-    def _favourable(self, X):
-        return self._score(X) > 0.5
-
-    def predict_proba(self, X):
-        """Class probabilities.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Rows. No sensitive feature is needed.
-
-        Returns
-        -------
-        proba : ndarray of shape (n_samples, 2)
-            Rows sum to one.
-        """
-        positive = self._score(self._checked(X))
-        return np.column_stack([1 - positive, positive])
-
-
-class ExponentiatedGradient(Reduction):
+@parameters
+class ExponentiatedGradient(KeepsMargin, Reduction):
     r"""ExponentiatedGradient of fairlearn, for balanced accuracy.
 
     A game between the classifier, which lowers its errors, and a player that raises the
@@ -76,17 +72,6 @@ class ExponentiatedGradient(Reduction):
 
     Parameters
     ----------
-    estimator : classifier, default=None
-        Not fitted; takes `sample_weight` in `fit` and has `predict_proba`. None is a
-        logistic regression.
-    constraint : str, default="statistical_parity"
-        Bias measure. "average_odds" is bounded by way of equalized odds, which fairlearn
-        has.
-    tolerance : float, default=0.05
-        Bound on the gap between groups, in (0, 1].
-    margin : float, default=0.2
-        Share of the tolerance, in [0, 1), kept as a margin. The library goes to the
-        bound itself, and new data lies beyond it half the time.
     max_iter : int, default=50
         Rounds of the game at most.
     randomized : bool, default=True
@@ -106,14 +91,6 @@ class ExponentiatedGradient(Reduction):
         Their probabilities, which sum to one.
     n_iter_ : int
         Rounds of the game.
-    classes_ : ndarray of shape (2,)
-        Labels; the second is the favourable one.
-    groups_ : tuple of str
-        Names of the groups.
-    n_features_in_ : int
-        Number of features seen in fit.
-    feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Names of features, where X has names.
 
     Notes
     -----
@@ -124,55 +101,26 @@ class ExponentiatedGradient(Reduction):
     groups half of the tolerance suffices. The objective is the error with the costs
     :math:`1 / (2 P(Y = y))` of a wrong label y, one less the balanced accuracy.
 
-    References
-    ----------
-    .. [1] Agarwal, Beygelzimer, Dudik, Langford, Wallach, "A Reductions Approach to Fair
-       Classification", ICML 2018.
-
     Examples
     --------
-    >>> import numpy as np
     >>> from skfairaug.rivals import ExponentiatedGradient
-    >>> rng = np.random.RandomState(0)
-    >>> group = rng.randint(0, 2, 300)
-    >>> X = rng.normal(size=(300, 2))
-    >>> X[:, 0] += group
-    >>> y = (X[:, 0] + X[:, 1] > 0.5).astype(int)
     >>> fair = ExponentiatedGradient(max_iter=5).fit(X, y, sensitive_features=group)
     >>> fair.predict_proba(X).shape
     (300, 2)
     """
 
-    _parameter_constraints: dict = {
-        **Reduction._parameter_constraints,
-        **MARGIN,
+    max_iter: int = 50
+    randomized: bool = True
+
+    _parameter_constraints = {
         "max_iter": [Interval(Integral, 1, None, closed="left")],
         "randomized": ["boolean"],
     }
 
-    def __init__(
-        self,
-        estimator=None,
-        *,
-        constraint="statistical_parity",
-        tolerance=0.05,
-        margin=0.2,
-        max_iter=50,
-        randomized=True,
-        random_state=None,
-    ):
-        self.estimator = estimator
-        self.constraint = constraint
-        self.tolerance = tolerance
-        self.margin = margin
-        self.max_iter = max_iter
-        self.randomized = randomized
-        self.random_state = random_state
-
     def _fit(self, rows):
         moment = self._moment(rows, self._aim())
         game = reductions.ExponentiatedGradient(
-            self._classifier(),
+            self._weighable(),
             constraints=moment,
             objective=moment.default_objective(),
             max_iter=self.max_iter,
@@ -197,6 +145,7 @@ class ExponentiatedGradient(Reduction):
         return uniform_by_row(X, self._seed) < share
 
 
+@parameters
 class GridSearch(Reduction):
     """GridSearch of fairlearn, which picks the point of the grid by expected Phi.
 
@@ -204,14 +153,6 @@ class GridSearch(Reduction):
 
     Parameters
     ----------
-    estimator : classifier, default=None
-        Not fitted; takes `sample_weight` in `fit` and has `predict_proba`. None is a
-        logistic regression.
-    constraint : str, default="statistical_parity"
-        Bias measure. "average_odds" is bounded by way of equalized odds, which fairlearn
-        has.
-    tolerance : float, default=0.05
-        Bound on the gap between groups, in (0, 1].
     caution : float, default=1.0
         Standard errors of the bias to allow for in the choice, see
         :func:`~skfairaug.metrics.expected_phi`.
@@ -220,73 +161,36 @@ class GridSearch(Reduction):
     grid_limit : float, default=None
         Largest multiplier. The right one depends on the data; None is 2, and 0.5 for odds,
         whose two multipliers add up.
-    random_state : int, RandomState instance or None, default=None
-        Unused: nothing is drawn.
 
     Attributes
     ----------
     predictor_ : classifier
         The one chosen.
-    classes_ : ndarray of shape (2,)
-        Labels; the second is the favourable one.
-    groups_ : tuple of str
-        Names of the groups.
-    n_features_in_ : int
-        Number of features seen in fit.
-    feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Names of features, where X has names.
-
-    References
-    ----------
-    .. [1] Agarwal, Beygelzimer, Dudik, Langford, Wallach, "A Reductions Approach to Fair
-       Classification", ICML 2018.
 
     Examples
     --------
-    >>> import numpy as np
     >>> from skfairaug.rivals import GridSearch
-    >>> rng = np.random.RandomState(0)
-    >>> group = rng.randint(0, 2, 300)
-    >>> X = rng.normal(size=(300, 2))
-    >>> X[:, 0] += group
-    >>> y = (X[:, 0] + X[:, 1] > 0.5).astype(int)
     >>> fair = GridSearch(grid_size=5).fit(X, y, sensitive_features=group)
     >>> fair.predict_proba(X).shape
     (300, 2)
     """
 
-    _parameter_constraints: dict = {
-        **Reduction._parameter_constraints,
+    caution: float = 1.0
+    grid_size: int = 30
+    grid_limit: float | None = None
+
+    _parameter_constraints = {
         "caution": [Interval(Real, 0, None, closed="left")],
         "grid_size": [Interval(Integral, 2, None, closed="left")],
         "grid_limit": [Interval(Real, 0, None, closed="neither"), None],
     }
-
-    def __init__(
-        self,
-        estimator=None,
-        *,
-        constraint="statistical_parity",
-        tolerance=0.05,
-        caution=1.0,
-        grid_size=30,
-        grid_limit=None,
-        random_state=None,
-    ):
-        self.estimator = estimator
-        self.constraint = constraint
-        self.tolerance = tolerance
-        self.caution = caution
-        self.grid_size = grid_size
-        self.grid_limit = grid_limit
-        self.random_state = random_state
 
     def _fit(self, rows):
         limit = self.grid_limit
         if limit is None:
             limit = 0.5 if get_constraint(self.constraint).name.endswith("odds") else 2.0
         grid = reductions.GridSearch(
-            self._classifier(),
+            self._weighable(),
             constraints=self._moment(rows, self.tolerance),
             grid_size=self.grid_size,
             grid_limit=limit,

@@ -3,19 +3,24 @@
 from numbers import Real
 
 import numpy as np
-from scipy.special import expit
-from sklearn.utils._param_validation import Interval
 
+from skfairaug._engine._classifier_holder import BoundsBias
+from skfairaug._engine._decisions import DecidesByScore
 from skfairaug._engine._estimator import LARGEST
+from skfairaug._engine._parameters import parameters
+from skfairaug._engine._post_processor import PostProcessor
+from skfairaug._engine._scores import favourable_score, log_odds
+from skfairaug._inputs._interval import Interval
+from skfairaug.metrics._constraints import get_constraint
 from skfairaug.metrics._threshold import choose_threshold, threshold_curve
-from skfairaug.rivals._meta import PostProcessor, check_scorer, favourable_score, log_odds
 
 #: Expected Phi given up for a smaller bias. The top of the curve is flat, about as wide as
 #: the standard error of a balanced accuracy on ten thousand rows; its middle is safest.
 SLACK = 0.005
 
 
-class ThresholdOnly(PostProcessor):
+@parameters
+class ThresholdOnly(DecidesByScore, BoundsBias, PostProcessor):
     """Choose the cut-off on the score of a classifier by expected Phi.
 
     The classifier stays as it is. What this reaches is what any method has to beat; on
@@ -23,42 +28,21 @@ class ThresholdOnly(PostProcessor):
 
     Parameters
     ----------
-    estimator : classifier, default=None
-        Fitted scikit-learn or skorch classifier with `predict_proba` or
-        `decision_function`. One that is not fitted is trained first, on rows that do
-        not choose the cut-off; None is a logistic regression.
     constraint : str, default="statistical_parity"
         Bias measure, see `skfairaug.metrics.CONSTRAINTS`. None sets no bound: the
         cut-off of the largest balanced accuracy.
-    tolerance : float, default=0.05
-        Bias allowed, in (0, 1].
     caution : float, default=1.0
         Standard errors of the bias to allow for, see
         :func:`~skfairaug.metrics.expected_phi`.
-    debias_fraction : float, default=0.25
-        Where `estimator` is not fitted: share of the rows, in (0, 1), that choose the
-        cut-off. The others train it.
-    random_state : int, RandomState instance or None, default=None
-        Which rows those are.
 
     Attributes
     ----------
-    estimator_ : classifier
-        The fitted classifier.
     threshold_ : float
         Cut-off on the log-odds of its probability, or on its decision function.
     balanced_accuracy_ : float
         Balanced accuracy on the rows that chose the cut-off.
     bias_ : float
         Signed bias there; with `constraint` None, statistical parity.
-    classes_ : ndarray of shape (2,)
-        Labels; the second is the favourable one.
-    groups_ : tuple of str
-        Names of the groups.
-    n_features_in_ : int
-        Number of features seen in fit.
-    feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Names of features, where X has names.
 
     See Also
     --------
@@ -68,56 +52,34 @@ class ThresholdOnly(PostProcessor):
 
     References
     ----------
-    .. [1] Zhang, Bao, Pei, Huang, "Toward Unified Data and Algorithm Fairness via
-       Adversarial Data Augmentation and Adaptive Model Fine-tuning", ICDM 2022.
+    .. [1] Y. Zhang et al., "Toward Unified Data and Algorithm Fairness via Adversarial Data
+       Augmentation and Adaptive Model Fine-tuning", ICDM 2022.
 
     Examples
     --------
-    >>> import numpy as np
-    >>> from sklearn.linear_model import LogisticRegression
     >>> from skfairaug.rivals import ThresholdOnly
-    >>> rng = np.random.RandomState(0)
-    >>> group = rng.randint(0, 2, 2000)
-    >>> X = rng.normal(size=(2000, 2))
-    >>> X[:, 0] += group
-    >>> y = (X[:, 0] + X[:, 1] > 0.5).astype(int)
-    >>> biased = LogisticRegression().fit(X[:300], y[:300])
     >>> fair = ThresholdOnly(biased, tolerance=0.1)
-    >>> fair = fair.fit(X[300:], y[300:], sensitive_features=group[300:])
+    >>> fair = fair.fit(X[1000:], y[1000:], sensitive_features=group[1000:])
     >>> abs(fair.bias_) < 0.1
     True
     """
 
-    _parameter_constraints: dict = {
-        **PostProcessor._parameter_constraints,
+    constraint: str | None = "statistical_parity"
+    caution: float = 1.0
+
+    _parameter_constraints = {
         "caution": [Interval(Real, 0, None, closed="left")],
     }
-
-    def __init__(
-        self,
-        estimator=None,
-        *,
-        constraint="statistical_parity",
-        tolerance=0.05,
-        caution=1.0,
-        debias_fraction=0.25,
-        random_state=None,
-    ):
-        self.estimator = estimator
-        self.constraint = constraint
-        self.tolerance = tolerance
-        self.caution = caution
-        self.debias_fraction = debias_fraction
-        self.random_state = random_state
 
     def _check_goal(self):
         if self.constraint is not None:
             super()._check_goal()
 
-    def _fit(self, rows):
-        if self.estimator is not None:
-            check_scorer(self.estimator)
-        self.estimator_, rows = self._biased(rows)
+    def _check_cells(self, y, groups):
+        constraint = get_constraint(self.constraint or "statistical_parity")
+        constraint.check(y, groups.codes, self.classes_, groups.names)
+
+    def _debias(self, rows):
         score = log_odds(*favourable_score(self.estimator_, rows.X))
         curve = threshold_curve(
             rows.y,
@@ -139,39 +101,6 @@ class ThresholdOnly(PostProcessor):
         self.balanced_accuracy_ = float(curve.balanced_accuracy[i])
         self.bias_ = float(curve.bias[i])
 
-    def _favourable(self, X):
-        return self._margin(X) > 0
-
-    def _margin(self, X):
+    def _scores(self, X):
+        X = self._checked(X)  # before `estimator_` is read, which fit makes
         return log_odds(*favourable_score(self.estimator_, X)) - self.threshold_
-
-    def decision_function(self, X):
-        """Score of the favourable class less the cut-off.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Rows. No sensitive feature is needed.
-
-        Returns
-        -------
-        scores : ndarray of shape (n_samples,)
-            Positive where `predict` gives the favourable class.
-        """
-        return self._margin(self._checked(X))
-
-    def predict_proba(self, X):
-        """Class probabilities, shifted so that 0.5 is the cut-off.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Rows. No sensitive feature is needed.
-
-        Returns
-        -------
-        proba : ndarray of shape (n_samples, 2)
-            Rows sum to one.
-        """
-        positive = expit(self.decision_function(X))
-        return np.column_stack([1 - positive, positive])

@@ -6,32 +6,57 @@ import numpy as np
 import torch
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
-from sklearn.utils._param_validation import Interval
 
 from skfairaug._engine._debiasing_task import Batch, fine_tune
-from skfairaug._engine._estimator import BaseIntraProcessor, split_cells
+from skfairaug._engine._estimator import split_cells
+from skfairaug._engine._parameters import parameters
 from skfairaug._engine._selection import Goal
 from skfairaug._inputs._checks import check_tolerance
-from skfairaug._inputs._rows import batches_of
+from skfairaug._inputs._interval import Interval
+from skfairaug._inputs._models import check_output
+from skfairaug._inputs._rows import batches_of, on_device
 from skfairaug.metrics._constraints import get_constraint
-
-#: Checks of the parameters that all of them have.
-TRAINING = {
-    "estimator": "no_validation",
-    "constraint": [str],
-    "tolerance": "no_validation",
-    "caution": [Interval(Real, 0, None, closed="left")],
-    "max_epochs": [Interval(Integral, 1, None, closed="left")],
-    "lr": [Interval(Real, 0, None, closed="neither")],
-    "batch_size": [Interval(Integral, 2, None, closed="left")],
-    "sensitive_columns": "no_validation",
-    "validation_fraction": [Interval(Real, 0, 1, closed="left")],
-    "random_state": ["random_state"],
-}
+from skfairaug.rivals._net_rival import NetRival
 
 
-class TrainedAnew(BaseIntraProcessor):
-    """Base of the rivals that train a clone of the net on training rows."""
+@parameters
+class TrainedAnew(NetRival):
+    """Base of the rivals that train a clone of the net on training rows.
+
+    Parameters
+    ----------
+    estimator : skorch net
+        NeuralNetClassifier or NeuralNetBinaryClassifier with any module. A clone of it is
+        trained from new weights, whether or not it is fitted.
+    tolerance : float, default=0.05
+        Bias allowed, in (0, 1]. None chooses the epoch by balanced accuracy alone.
+    max_epochs : int, default=30
+        Passes over the training rows; after each, the network is a candidate.
+    lr : float, default=0.003
+        Peak of the one-cycle learning rate of Adam.
+    batch_size : int, default=512
+        Rows of a batch, as they occur.
+    validation_fraction : float, default=0.2
+        Share of every (label, group) cell, in [0, 1), that is not trained on and chooses
+        epoch and threshold; a cell's only row does both. 0: all rows train and choose.
+
+    Attributes
+    ----------
+    net_ : skorch net
+        The fair network, in evaluation mode.
+    """
+
+    max_epochs: int = 30
+    lr: float = 3e-3
+    batch_size: int = 512
+    validation_fraction: float = 0.2
+
+    _parameter_constraints = {
+        "max_epochs": [Interval(Integral, 1, None, closed="left")],
+        "lr": [Interval(Real, 0, None, closed="neither")],
+        "batch_size": [Interval(Integral, 2, None, closed="left")],
+        "validation_fraction": [Interval(Real, 0, 1, closed="left")],
+    }
 
     fits_on = "train"
 
@@ -63,6 +88,7 @@ class TrainedAnew(BaseIntraProcessor):
     def _start(self, rows, held_out, seed):
         """The task: a net with new weights, and rows set aside to choose."""
         net = clone(self.estimator).initialize()
+        check_output(net, on_device(net, rows.X), len(self.classes_))
         self._change_net(net, rows)
         train = select = np.arange(len(rows.y))
         if self.validation_fraction:

@@ -2,7 +2,10 @@
 
 import torch
 
+from skfairaug._inputs._docstrings import cites_paper
 
+
+@cites_paper
 def partner_means(
     representations, y, groups, *, n_partners=8, flip_probability=0.5, generator=None
 ):
@@ -36,11 +39,6 @@ def partner_means(
     Eq. 7 sums the squared distances to m partners. Its gradient,
     :math:`2 \sum_j (f'(X_i) - f'(X_j)) = 2m (f'(X_i) - \bar f'_i)`, is that of m
     times the squared distance to the partners' mean: one vector does the work of m.
-
-    References
-    ----------
-    .. [1] Zhang, Bao, Pei, Huang, "Toward Unified Data and Algorithm Fairness via
-       Adversarial Data Augmentation and Adaptive Model Fine-tuning", ICDM 2022.
 
     Examples
     --------
@@ -107,6 +105,7 @@ def _linf_project(delta, radius):
 NORMS = {"linf": (torch.sign, _linf_project), "l2": (_l2_step, _l2_project)}
 
 
+@cites_paper
 def global_attack(
     encoder,
     X,
@@ -160,11 +159,6 @@ def global_attack(
     -----
     Projected gradient steps on :math:`\ell_{adj} = \sum_j \|f'(X_i) - f'(X_j)\|_2^2`
     (Eq. 7) from a random start inside the ball.
-
-    References
-    ----------
-    .. [1] Zhang, Bao, Pei, Huang, "Toward Unified Data and Algorithm Fairness via
-       Adversarial Data Augmentation and Adaptive Model Fine-tuning", ICDM 2022.
 
     Examples
     --------

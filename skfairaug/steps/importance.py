@@ -2,7 +2,10 @@
 
 import torch
 
+from skfairaug._inputs._docstrings import cites_paper
 
+
+@cites_paper
 def importance_weights(bias, counterfactual_gap, *, tolerance=0.05, scale=20.0, gap_scale=0.1):
     r"""Weight rows that make the network unfair above rows that only make it robust.
 
@@ -30,11 +33,6 @@ def importance_weights(bias, counterfactual_gap, *, tolerance=0.05, scale=20.0, 
         w = \max\{1,\; \lambda (|\hat\mu| - \epsilon
             + \epsilon_m (\hat Y_{a=0} - \hat Y_{a=1})^2) + 1\}
 
-    References
-    ----------
-    .. [1] Zhang, Bao, Pei, Huang, "Toward Unified Data and Algorithm Fairness via
-       Adversarial Data Augmentation and Adaptive Model Fine-tuning", ICDM 2022, Eq. 10.
-
     Examples
     --------
     >>> import torch
@@ -46,6 +44,7 @@ def importance_weights(bias, counterfactual_gap, *, tolerance=0.05, scale=20.0, 
     return (scale * excess + 1.0).clamp_min(1.0)
 
 
+@cites_paper
 def counterfactual_gap(predict, X, columns, group_values, *, counterfactual=None):
     r"""Squared change of the prediction when a row changes group.
 
@@ -68,11 +67,6 @@ def counterfactual_gap(predict, X, columns, group_values, *, counterfactual=None
     gap : Tensor of shape (n_samples,)
         :math:`(\hat Y_{a=0} - \hat Y_{a=1})^2`; several groups: the largest pairwise
         value; several classes: the squared L2 distance of the probabilities.
-
-    References
-    ----------
-    .. [1] Zhang, Bao, Pei, Huang, "Toward Unified Data and Algorithm Fairness via
-       Adversarial Data Augmentation and Adaptive Model Fine-tuning", ICDM 2022, Eq. 10.
 
     Examples
     --------

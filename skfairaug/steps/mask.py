@@ -4,6 +4,8 @@ import torch
 from torch import nn
 from torch.func import functional_call
 
+from skfairaug._inputs._docstrings import cites_paper
+
 START_LOGIT = 3.0  # sigmoid(3) = 0.95: every weight is kept at the start
 
 
@@ -121,6 +123,7 @@ def density(masks):
     return kept / sum(mask.numel() for mask in masks.values())
 
 
+@cites_paper
 def sparsity_penalty(masks, target=0.9):
     r"""Log-sparsity budget: zero once the density is at or below its target.
 
@@ -135,11 +138,6 @@ def sparsity_penalty(masks, target=0.9):
     -------
     penalty : Tensor, scalar
         :math:`R = \log(\max(\|M\|_0/N, \tau)/\tau)`.
-
-    References
-    ----------
-    .. [1] Zhang, Bao, Pei, Huang, "Toward Unified Data and Algorithm Fairness via
-       Adversarial Data Augmentation and Adaptive Model Fine-tuning", ICDM 2022, Eq. 12.
 
     Examples
     --------

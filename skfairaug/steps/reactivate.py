@@ -5,11 +5,13 @@ import copy
 import torch
 from torch import nn
 
+from skfairaug._inputs._docstrings import cites_paper
 from skfairaug._inputs._rows import n_rows
 
 _NORMALISATION = (nn.modules.batchnorm._BatchNorm,)
 
 
+@cites_paper
 @torch.no_grad()
 def reactivate(module, masks, *, scale=0.0):
     r"""Re-draw the weights that the mask removed; the others stay. In place.
@@ -39,11 +41,6 @@ def reactivate(module, masks, *, scale=0.0):
     :math:`\theta \leftarrow M \odot \theta + (1 - M) \odot s\,\theta_0`,
     with :math:`\theta_0` a fresh draw and s the `scale`. Uses torch's global
     generator, as ``reset_parameters`` does.
-
-    References
-    ----------
-    .. [1] Zhang, Bao, Pei, Huang, "Toward Unified Data and Algorithm Fairness via
-       Adversarial Data Augmentation and Adaptive Model Fine-tuning", ICDM 2022.
 
     Examples
     --------

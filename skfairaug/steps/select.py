@@ -2,7 +2,10 @@
 
 import torch
 
+from skfairaug._inputs._docstrings import cites_paper
 
+
+@cites_paper
 def reward(probabilities, winner, *, rate=0.1, floor=0.05):
     r"""Raise the probability of the attack type that gave the largest loss.
 
@@ -28,11 +31,6 @@ def reward(probabilities, winner, *, rate=0.1, floor=0.05):
     :math:`P_i \leftarrow \min\{1, (1+\gamma) P_i\}` and
     :math:`P_j \leftarrow \max\{0, P_j - \gamma P_i / (K-1)\}` with the old
     :math:`P_i`; the floor and the renormalisation are ours.
-
-    References
-    ----------
-    .. [1] Zhang, Bao, Pei, Huang, "Toward Unified Data and Algorithm Fairness via
-       Adversarial Data Augmentation and Adaptive Model Fine-tuning", ICDM 2022.
 
     Examples
     --------

@@ -10,6 +10,7 @@ from sklearn.utils import Bunch
 from skorch import NeuralNetClassifier
 from torch import nn
 
+from skfairaug._engine._scores import favourable_score
 from skfairaug.modules import SmallConvNet, make_image_net
 from skfairaug.rivals import (
     CalibratedEqOddsPostprocessing,
@@ -21,7 +22,6 @@ from skfairaug.rivals import (
     ThresholdOnly,
     ThresholdOptimizer,
 )
-from skfairaug.rivals._meta import favourable_score
 from skfairaug.rivals._reductions import uniform_by_row
 
 pytest.importorskip("aif360")

@@ -1,0 +1,116 @@
+"""Base of what makes any fitted classifier fair by its scores."""
+
+from numbers import Real
+
+import numpy as np
+import pandas as pd
+from sklearn.exceptions import NotFittedError
+from sklearn.utils.validation import check_is_fitted
+from skorch import NeuralNet
+
+from skfairaug._engine._classifier_holder import ClassifierHolder
+from skfairaug._engine._estimator import Rows, split_cells
+from skfairaug._engine._parameters import parameters
+from skfairaug._engine._scores import as_net_input, check_scorer
+from skfairaug._inputs._checks import check_training_rows
+from skfairaug._inputs._groups import Groups
+from skfairaug._inputs._interval import Interval
+from skfairaug._inputs._models import check_output, is_fitted_net, train_net, unwrap
+from skfairaug._inputs._rows import on_device, take
+
+
+@parameters
+class PostProcessor(ClassifierHolder):
+    """Base of the estimators that debias a fitted classifier by its scores.
+
+    A subclass implements ``_debias(rows)``, with the fitted classifier in `estimator_`.
+
+    Parameters
+    ----------
+    estimator : classifier, default=None
+        Fitted scikit-learn or skorch classifier with `predict_proba` or
+        `decision_function`. One that is not fitted is trained first, on rows that do not
+        debias; None is a logistic regression.
+    debias_fraction : float, default=0.25
+        Where `estimator` is not fitted: share of the rows, in (0, 1), that debias it.
+        The others train it.
+    random_state : int, RandomState instance or None, default=None
+        Which rows those are.
+
+    Attributes
+    ----------
+    estimator_ : classifier
+        The fitted classifier.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> rng = np.random.RandomState(0)
+    >>> group = rng.randint(0, 2, 3000)
+    >>> X = rng.normal(size=(3000, 2))
+    >>> X[:, 0] += group
+    >>> y = (X[:, 0] + X[:, 1] > 0.5).astype(int)
+    >>> biased = LogisticRegression().fit(X[:1000], y[:1000])
+    """
+
+    debias_fraction: float = 0.25
+
+    fits_on = "validation"
+
+    _parameter_constraints = {
+        "debias_fraction": [Interval(Real, 0, 1, closed="neither")],
+    }
+
+    def _fit(self, rows):
+        self.estimator_, rows = self._biased(rows)
+        self._debias(rows)
+
+    def _biased(self, rows):
+        """The fitted classifier, and the rows that debias it.
+
+        One that is not fitted is trained first, on rows that do not debias.
+        """
+        if self.estimator is not None:
+            check_scorer(unwrap(self.estimator))
+            if _is_fitted(self.estimator):
+                self._check_names()
+                self._check_net(rows.X)
+                return self.estimator, rows
+        kept, spent = split_cells(rows.cells, self.debias_fraction, self._seed)
+        check_training_rows(rows.cells, kept, spent)
+        X, y = take(rows.X, spent), rows.y[spent]
+        if isinstance(self.estimator, NeuralNet):
+            estimator = train_net(self.estimator, as_net_input(self.estimator, X), y)
+        else:
+            estimator = self._new_classifier().fit(X, y)
+        groups = Groups(rows.groups.codes[kept], rows.groups.names)
+        return estimator, Rows(take(rows.X, kept), rows.y[kept], groups, None)
+
+    def _check_names(self):
+        """Raise if the classifier was fitted on other columns, or in another order."""
+        given, known = (
+            getattr(one, "feature_names_in_", None) for one in (self, self.estimator)
+        )
+        if given is not None and known is not None and not np.array_equal(given, known):
+            raise ValueError(
+                f"the columns of X are {list(given)}, but the estimator was fitted on "
+                f"{list(known)}: give the same in the same order."
+            )
+
+    def _check_net(self, X):
+        """Raise if a fitted net cannot take the rows; other classifiers say so themselves."""
+        if is_fitted_net(self.estimator) and not isinstance(X, pd.DataFrame):
+            net = unwrap(self.estimator)
+            X = as_net_input(net, X) if isinstance(X, np.ndarray) else X
+            check_output(net, on_device(net, X), len(self.classes_))
+
+
+def _is_fitted(estimator):
+    if is_fitted_net(estimator):
+        return True
+    try:
+        check_is_fitted(estimator)
+    except NotFittedError:
+        return False
+    return True

@@ -1,0 +1,109 @@
+"""What any fitted classifier says of a row: a score, class log-probabilities, log-odds."""
+
+import numpy as np
+import pandas as pd
+from scipy.special import log_softmax, logit
+
+from skfairaug._inputs._models import (
+    input_types,
+    is_fitted_net,
+    predict_log_proba,
+    unwrap,
+)
+from skfairaug._inputs._rows import on_device
+
+
+def favourable_score(estimator, X):
+    """Score of the favourable class, in float64, and whether it is a probability.
+
+    Parameters
+    ----------
+    estimator : classifier
+        Fitted, with `predict_proba` or `decision_function`.
+    X : ndarray of shape (n_samples, n_features) or (n_samples, ...)
+        Rows, their columns in the order of the classifier's.
+
+    Returns
+    -------
+    score : ndarray of shape (n_samples,)
+        The larger, the likelier is the favourable class.
+    is_probability : bool
+        Whether it lies in [0, 1].
+    """
+    if is_fitted_net(estimator):
+        return np.exp(_net_log_proba(estimator, X)[:, 1]), True
+    X = _as_fitted(estimator, X)
+    if hasattr(estimator, "predict_proba"):
+        return _proba(estimator, X)[:, 1], True
+    return _decision(estimator, X), False
+
+
+def class_log_proba(estimator, X):
+    """Class log-probabilities of a fitted classifier, in float64.
+
+    Parameters
+    ----------
+    estimator : classifier
+        Fitted, with `predict_proba` or `decision_function`.
+    X : ndarray or DataFrame of shape (n_samples, n_features) or (n_samples, ...)
+        Rows, their columns in the order of the classifier's.
+
+    Returns
+    -------
+    log_proba : ndarray of shape (n_samples, n_classes)
+        Finite; of a decision function, as if it were log-odds or logits.
+    """
+    if is_fitted_net(estimator):
+        return _net_log_proba(estimator, X)
+    X = _as_fitted(estimator, X)
+    if hasattr(estimator, "predict_proba"):
+        return np.log(np.clip(_proba(estimator, X), np.finfo(np.float64).eps, None))
+    scores = _decision(estimator, X)
+    if scores.ndim == 1:
+        scores = np.stack([-scores / 2, scores / 2], axis=1)
+    return log_softmax(scores, axis=1)
+
+
+def log_odds(score, is_probability):
+    """A score in (-inf, inf), in which a difference of zero is the cut-off."""
+    if not is_probability:
+        return score
+    tiny = np.finfo(np.float64).eps
+    return logit(np.clip(score, tiny, 1 - tiny))
+
+
+def check_scorer(estimator):
+    """Raise unless a classifier gives scores."""
+    if not any(hasattr(estimator, name) for name in ("predict_proba", "decision_function")):
+        raise TypeError(
+            "estimator must be a classifier with predict_proba or decision_function; got "
+            f"{type(estimator).__name__}."
+        )
+
+
+def as_net_input(net, X):
+    """Rows in a type that the net takes, as the estimators around a net choose it."""
+    types = input_types(net, X) if X.dtype.kind in "iu" else [np.float32]
+    return X if X.dtype in types else X.astype(types[0])
+
+
+def _net_log_proba(estimator, X):
+    # Takes rows of any precision and leaves the net in the mode that it was in.
+    net = unwrap(estimator)
+    log_proba = predict_log_proba(net, on_device(net, as_net_input(net, X)))
+    return log_proba.double().cpu().numpy()
+
+
+def _as_fitted(estimator, X):
+    """Rows as a frame where the classifier was fitted on one, and asks for one."""
+    if isinstance(X, np.ndarray) and hasattr(estimator, "feature_names_in_"):
+        return pd.DataFrame(X, columns=estimator.feature_names_in_)
+    return X
+
+
+def _proba(estimator, X):
+    return np.asarray(estimator.predict_proba(X), dtype=np.float64)
+
+
+def _decision(estimator, X):
+    return np.asarray(estimator.decision_function(X), dtype=np.float64)
