@@ -21,7 +21,7 @@ from skfairaug.benchmark._jobs import (
     prepare,
     run_job,
 )
-from skfairaug.benchmark._results import append_result, read_results, results_frame
+from skfairaug.benchmark._results import Results
 from skfairaug.benchmark._sensitive import without_sensitive
 from skfairaug.benchmark._splits import make_splits
 from skfairaug.metrics._constraints import get_constraint
@@ -89,9 +89,11 @@ def compare(
         Jobs of joblib; ``parallel_config(backend="dask")`` takes them to other
         machines.
     path : str or path, default=None
-        CSV file to which each result is appended as it comes. Results that are in it
-        already are not computed again, unless they were errors. A fit that Ctrl-C cut
-        short is not written.
+        CSV file that each result is added to as it comes. Results that are in it already
+        are not computed again, unless they were errors. A fit that Ctrl-C cut short is not
+        written. However the process ends, at most the result that was being written is
+        lost, and several processes may share the file, which then holds one row for each
+        method and split (``<path>.lock`` lets one write at a time).
     progress : bool, default=True
         Whether to show a progress bar.
 
@@ -152,8 +154,8 @@ def compare(
         for name, mitigator in mitigators.items()
         for split, rows in splits.items()
     }
-    results = read_results(path)
-    done = set(results.get("run", ())) & jobs.keys()
+    results = Results(path)
+    done = results.succeeded()
     todo = {run: job for run, job in jobs.items() if run not in done}
     needed = {split: splits[split] for _, _, split in todo.values()}
     if is_fitted_net(estimator):
@@ -167,17 +169,13 @@ def compare(
         ):
             prepared[one.split] = one
             advance("training the biased classifier")
-        fresh = []
         for row in parallel(
             delayed(run_job)(run, name, mitigator, prepared[split], data, goal)
             for run, (name, mitigator, split) in todo.items()
         ):
-            append_result(path, row)
-            fresh.append(row)
+            results.add(row)
             advance(f"{row['method']}, split {row['split']}")
-    parts = [results[results["run"].isin(done)]] if done else []
-    frame = pd.concat([*parts, results_frame(fresh)] if fresh else parts)  # no empty ones
-    return frame.set_index("run").loc[list(jobs)].reset_index()
+    return results.frame(jobs)
 
 
 def _check_mitigators(mitigators, estimator):
