@@ -7,7 +7,7 @@ import pandas as pd
 from scipy.special import expit, softmax
 from sklearn.base import _fit_context
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import _check_feature_names, _check_n_features, check_is_fitted
 
 from skfairaug._engine._claims import store_claims, warn_unless_reached
@@ -27,6 +27,7 @@ from skfairaug._inputs._checks import (
 from skfairaug._inputs._contexts import evaluating, isolated_random_state
 from skfairaug._inputs._encoder import Encoder, find_head
 from skfairaug._inputs._groups import encode_groups
+from skfairaug._inputs._intervals import Interval
 from skfairaug._inputs._models import is_fitted_net, predict_log_proba, unwrap
 from skfairaug._inputs._rows import is_dataset, is_named, on_device
 from skfairaug.metrics._constraints import get_constraint

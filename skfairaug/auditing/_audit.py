@@ -6,9 +6,10 @@ from numbers import Integral, Real
 
 import numpy as np
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval, StrOptions, validate_params
+from sklearn.utils._param_validation import StrOptions, validate_params
 
 from skfairaug._inputs._checks import check_same_length, check_tolerance
+from skfairaug._inputs._intervals import Interval
 from skfairaug.auditing._report import AuditReport
 from skfairaug.auditing._sample import make_sample
 from skfairaug.auditing._tables import (

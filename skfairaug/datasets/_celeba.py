@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from sklearn.utils import Bunch
-from sklearn.utils._param_validation import Interval, validate_params
+from sklearn.utils._param_validation import validate_params
 
+from skfairaug._inputs._intervals import Interval
 from skfairaug.datasets._files import get_data_home
 from skfairaug.datasets._image_folder import image_part
 

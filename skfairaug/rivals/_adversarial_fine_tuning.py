@@ -4,7 +4,6 @@ from contextlib import contextmanager
 from numbers import Integral, Real
 
 import torch
-from sklearn.utils._param_validation import Interval
 from torch import nn
 from torch.nn import functional as F
 
@@ -12,6 +11,7 @@ from skfairaug._engine._debiasing_task import Batch, fine_tune
 from skfairaug._engine._estimator import BaseIntraProcessor
 from skfairaug._inputs._contexts import evaluating
 from skfairaug._inputs._encoder import Encoder, find_head
+from skfairaug._inputs._intervals import Interval
 from skfairaug._inputs._models import predict_log_proba
 from skfairaug.metrics._soft import soft_bias
 from skfairaug.steps.penalty import weighted_cross_entropy

@@ -4,13 +4,14 @@ from contextlib import suppress
 from numbers import Integral, Real
 
 import torch
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import StrOptions
 
 from skfairaug._engine._debiasing_task import fine_tune
 from skfairaug._engine._estimator import BaseIntraProcessor
 from skfairaug._engine._training import check_finite
 from skfairaug._inputs._contexts import evaluating
 from skfairaug._inputs._encoder import find_head, weight_layers
+from skfairaug._inputs._intervals import Interval
 from skfairaug._inputs._models import log_probabilities, predict_log_proba
 
 

@@ -4,8 +4,8 @@ from numbers import Real
 
 import numpy as np
 from fairlearn import preprocessing
-from sklearn.utils._param_validation import Interval
 
+from skfairaug._inputs._intervals import Interval
 from skfairaug.rivals._meta import MetaRival, NeedsGroups, balanced_weights, check_weighted
 
 

@@ -7,10 +7,10 @@ import numpy as np
 import torch
 from scipy.stats import norm
 from sklearn.ensemble import GradientBoostingRegressor
-from sklearn.utils._param_validation import Interval
 
 from skfairaug._engine._estimator import BaseIntraProcessor
 from skfairaug._inputs._encoder import weight_layers
+from skfairaug._inputs._intervals import Interval
 
 
 class LayerwiseOptimization(BaseIntraProcessor):

@@ -15,7 +15,6 @@ from sklearn.base import (
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter, validate_data
 from skorch import NeuralNet
 
@@ -29,6 +28,7 @@ from skfairaug._inputs._checks import (
 from skfairaug._inputs._contexts import isolated_random_state
 from skfairaug._inputs._copies import portable_state, restored_state
 from skfairaug._inputs._groups import Groups, encode_groups
+from skfairaug._inputs._intervals import Interval
 from skfairaug._inputs._models import (
     input_types,
     is_fitted_net,

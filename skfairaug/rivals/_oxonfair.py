@@ -5,8 +5,8 @@ from numbers import Real
 import numpy as np
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
-from sklearn.utils._param_validation import Interval
 
+from skfairaug._inputs._intervals import Interval
 from skfairaug.metrics._constraints import DIFFERENCES, get_constraint
 from skfairaug.rivals._meta import (
     MARGIN,

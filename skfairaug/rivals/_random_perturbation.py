@@ -4,9 +4,9 @@ from contextlib import suppress
 from numbers import Integral, Real
 
 import torch
-from sklearn.utils._param_validation import Interval
 
 from skfairaug._engine._estimator import BaseIntraProcessor
+from skfairaug._inputs._intervals import Interval
 
 
 class RandomPerturbation(BaseIntraProcessor):

@@ -8,8 +8,8 @@ from numbers import Integral, Real
 import numpy as np
 import pandas as pd
 from fairlearn import reductions
-from sklearn.utils._param_validation import Interval
 
+from skfairaug._inputs._intervals import Interval
 from skfairaug.metrics._cells import cell_counts, prediction_rates
 from skfairaug.metrics._constraints import get_constraint
 from skfairaug.metrics._phi import expected_phi

@@ -4,9 +4,9 @@ from numbers import Real
 
 import numpy as np
 from scipy.special import expit
-from sklearn.utils._param_validation import Interval
 
 from skfairaug._engine._estimator import LARGEST
+from skfairaug._inputs._intervals import Interval
 from skfairaug.metrics._threshold import choose_threshold, threshold_curve
 from skfairaug.rivals._meta import PostProcessor, check_scorer, favourable_score, log_odds
 

@@ -5,8 +5,8 @@ from numbers import Integral
 import numpy as np
 from fairlearn import postprocessing
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.utils._param_validation import Interval
 
+from skfairaug._inputs._intervals import Interval
 from skfairaug.metrics._constraints import get_constraint
 from skfairaug.rivals._meta import (
     MARGIN,

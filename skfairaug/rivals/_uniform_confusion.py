@@ -3,12 +3,12 @@
 from numbers import Real
 
 import torch
-from sklearn.utils._param_validation import Interval
 from torch import nn
 from torch.nn import functional as F
 
 from skfairaug._inputs._contexts import evaluating
 from skfairaug._inputs._encoder import Encoder, find_head
+from skfairaug._inputs._intervals import Interval
 from skfairaug._inputs._rows import at
 from skfairaug.rivals._adversarial_fine_tuning import watched_input
 from skfairaug.rivals._trained_anew import TRAINING, TrainedAnew
