@@ -69,6 +69,12 @@ def as_labels(y, name="y"):
     """
     if y is None:
         raise ValueError(f"{name} is None; one label per row is expected.")
+    try:
+        shape = np.shape(y)
+    except ValueError:  # lists of unequal lengths
+        shape = ()
+    if len(shape) not in (1, 2) or isinstance(y, dict | set):
+        raise ValueError(f"{name} must hold one label for each row; got {_short(y)}.")
     missing = int(np.sum(pd.isna(np.asarray(y, dtype=object))))
     if missing:
         raise ValueError(f"{name} has {missing} missing value(s) (NaN or None).")

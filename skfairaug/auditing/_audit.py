@@ -18,12 +18,11 @@ from skfairaug.auditing._tables import (
     gap_change_table,
     gap_table,
     group_table,
-    metric_frames,
     overall_table,
 )
 from skfairaug.auditing._warnings import find_warnings
 from skfairaug.metrics._constraints import DIFFERENCES, get_constraint
-from skfairaug.metrics._predictions import encode_decisions, predict_labels
+from skfairaug.metrics._predictions import encode_decisions, innermost, predict_labels
 
 NUMBERS = {
     "n_resamples": [Interval(Integral, 100, None, closed="left")],
@@ -56,8 +55,10 @@ def audit(
     Parameters
     ----------
     estimator : classifier
-        Fitted. If its attribute `needs_sensitive_features` is true, its ``predict``
-        gets them.
+        Fitted. Its ``predict`` gets the groups if it needs them: if its attribute
+        `needs_sensitive_features` is true or it has no default for the argument
+        `sensitive_features`, as of fairlearn's ThresholdOptimizer, alone or as the last step
+        of a Pipeline. A skorch net's classes are the labels of `y` in sorted order.
     X : array-like of shape (n_samples, n_features)
         Rows that nothing was fitted to or chosen on.
     y : array-like of shape (n_samples,)
@@ -95,6 +96,8 @@ def audit(
     ValueError
         If an argument is not as described, predictions are no labels of `y`, or the
         groups are as :func:`~skfairaug.metrics.bias` refuses them.
+    TypeError
+        If `estimator` is no classifier.
 
     See Also
     --------
@@ -145,10 +148,10 @@ def audit(
     check_tolerance(tolerance)
     get_constraint(constraint)
     if hasattr(before, "predict"):
-        before = predict_labels(before, X, sensitive_features)
+        before = predict_labels(before, X, sensitive_features, y)
     report = audit_predictions(
         y,
-        predict_labels(estimator, X, sensitive_features),
+        predict_labels(estimator, X, sensitive_features, y),
         sensitive_features=sensitive_features,
         constraint=constraint,
         tolerance=tolerance,
@@ -160,7 +163,7 @@ def audit(
         min_group_size=min_group_size,
         random_state=random_state,
     )
-    report.settings["model"] = type(estimator).__name__
+    report.settings["model"] = type(innermost(estimator)).__name__
     return report
 
 
@@ -267,16 +270,15 @@ def audit_predictions(
 
 def _judge(sample, when, notions, settings, rng):
     """The report on one model."""
-    frames = metric_frames(sample, when)
     counts = {feature: sample.of(feature, when)[0] for feature in sample.groupings}
     names = {feature: groups.names for feature, groups in sample.groupings.items()}
     return AuditReport(
-        by_group=group_table(sample, when, frames, settings, rng),
+        by_group=group_table(sample, when, settings, rng),
         overall=overall_table(sample, when, settings, rng),
         gaps=gap_table(sample, when, notions, settings, rng),
         warnings=find_warnings(counts, names, notions, settings),
         settings=settings,
-        metric_frames=frames,
+        counts=counts,
     )
 
 

@@ -2,18 +2,16 @@
 
 import time
 import warnings
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from sklearn import config_context
 from sklearn.base import BaseEstimator, clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.metrics import accuracy_score, balanced_accuracy_score
 from sklearn.pipeline import Pipeline
 from sklearn.utils import _safe_indexing, get_tags
-from sklearn.utils.metadata_routing import get_routing_for_object
 from sklearn.utils.validation import has_fit_parameter
 from skorch import NeuralNet
 
@@ -22,6 +20,7 @@ from skfairaug._inputs._models import is_fitted_net, train_net
 from skfairaug.benchmark._alone import alone
 from skfairaug.benchmark._results import COLUMNS, MEASURES
 from skfairaug.metrics._hard import bias
+from skfairaug.metrics._predictions import handing_on, needs_groups, routes_groups
 
 
 class Part(NamedTuple):
@@ -90,7 +89,7 @@ def run_job(run, name, mitigator, prepared, data, goal):
         "n_fit": n_train + n_validation,
         "n_test": n_test,
         "estimator_seconds": prepared.seconds,
-        "needs_sensitive_features": _needs_groups(mitigator),
+        "needs_sensitive_features": needs_groups(mitigator),
         "warnings": "",
         "error": "",
     }
@@ -144,9 +143,9 @@ def _fit_and_judge(model, part, test, goal):
     model = _fit(model, part)
     fitted = time.perf_counter()
     needed = {}
-    if _needs_groups(model):
+    if needs_groups(model):
         needed["sensitive_features"] = test.groups
-    with _handing_on(model, "predict"):
+    with handing_on(model, "predict"):
         y_pred = model.predict(test.X, **needed)
     predicted = time.perf_counter()
     if isinstance(model, FrozenEstimator) and not isinstance(model.estimator, NeuralNet):
@@ -226,30 +225,15 @@ def _fit(model, part):
         params["sensitive_features"] = part.groups
     elif _takes_groups(last_step(model)):
         params[f"{model.steps[-1][0]}__sensitive_features"] = part.groups
-    with _handing_on(model, "fit"):
+    with handing_on(model, "fit"):
         model.fit(part.X, part.y, **params)
     return model
-
-
-def _handing_on(model, method):
-    """Context where a Pipeline hands groups to its last step, also if nobody routed them."""
-    if isinstance(model, Pipeline) and not _routes_groups(model, method):
-        return config_context(enable_metadata_routing=False)
-    return nullcontext()
 
 
 def _takes_groups(model):
     if has_fit_parameter(model, "sensitive_features"):
         return True
-    return _routes_groups(model, "fit")
-
-
-def _routes_groups(model, method):
-    return bool(get_routing_for_object(model).consumes(method, {"sensitive_features"}))
-
-
-def _needs_groups(model):
-    return bool(getattr(last_step(model), "needs_sensitive_features", False))
+    return routes_groups(model, "fit")
 
 
 def is_fitted(model):
