@@ -9,6 +9,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import StrOptions, validate_params
 
 from skfairaug._inputs._checks import check_same_length, check_tolerance
+from skfairaug._inputs._few_rows import FEW_ROWS
 from skfairaug._inputs._intervals import Interval
 from skfairaug.auditing._report import AuditReport
 from skfairaug.auditing._sample import make_sample
@@ -47,7 +48,7 @@ def audit(
     n_resamples=1000,
     confidence_level=0.95,
     correction="holm",
-    min_group_size=30,
+    min_group_size=FEW_ROWS,
     random_state=None,
 ):
     r"""Judge a classifier group by group, and say how sure each number is.
@@ -82,7 +83,8 @@ def audit(
         Correction of the p-values of all gaps: Holm's bound on any false alarm,
         Benjamini and Hochberg's on their share [1]_, or none.
     min_group_size : int, default=30
-        Groups and (label, group) cells with fewer rows are warned about.
+        Groups, and labels within groups, with fewer rows are warned about, as `fit` does
+        below 30.
     random_state : int, RandomState instance or None, default=None
         Seed of bootstrap and permutations.
 
@@ -180,7 +182,7 @@ def audit_predictions(
     n_resamples=1000,
     confidence_level=0.95,
     correction="holm",
-    min_group_size=30,
+    min_group_size=FEW_ROWS,
     random_state=None,
 ):
     """Judge decisions that are already made, group by group.
@@ -208,7 +210,8 @@ def audit_predictions(
     correction : {"holm", "fdr_bh", "none"}, default="holm"
         Correction of the p-values of all gaps.
     min_group_size : int, default=30
-        Groups and (label, group) cells with fewer rows are warned about.
+        Groups, and labels within groups, with fewer rows are warned about, as `fit` does
+        below 30.
     random_state : int, RandomState instance or None, default=None
         Seed of bootstrap and permutations.
 
