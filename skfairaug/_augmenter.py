@@ -6,12 +6,13 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from sklearn.base import OneToOneFeatureMixin, TransformerMixin, _fit_context
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from skfairaug._engine._attacker import Attacker
 from skfairaug._engine._estimator import NetHolder
 from skfairaug._inputs._contexts import isolated_random_state
+from skfairaug._inputs._intervals import Interval
 from skfairaug.steps.attack import NORMS
 
 

@@ -7,7 +7,7 @@ from numbers import Integral, Real
 import numpy as np
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import StrOptions
 
 from skfairaug._augmenter import AdversarialAugmenter
 from skfairaug._engine._attacker import Attacker
@@ -16,6 +16,7 @@ from skfairaug._engine._estimator import BaseIntraProcessor
 from skfairaug._engine._processes import shared_steps
 from skfairaug._engine._selection import Goal
 from skfairaug._inputs._checks import check_group_estimator
+from skfairaug._inputs._intervals import Interval
 from skfairaug._reactivator import MaskReactivator, to_numpy
 from skfairaug.metrics._constraints import get_constraint
 from skfairaug.steps.mask import density

@@ -9,7 +9,6 @@ from sklearn.base import (
     TransformerMixin,
     _fit_context,
 )
-from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
 
 from skfairaug._engine._debiasing_task import Best, record
@@ -18,6 +17,7 @@ from skfairaug._engine._selection import Goal
 from skfairaug._engine._training import check_finite
 from skfairaug._inputs._contexts import evaluating, frozen, isolated_random_state, overriding
 from skfairaug._inputs._encoder import Encoder, find_head
+from skfairaug._inputs._intervals import Interval
 from skfairaug._inputs._models import log_probabilities, predict_log_proba
 from skfairaug._inputs._rows import at, batches_of, on_device
 from skfairaug.metrics._constraints import get_constraint

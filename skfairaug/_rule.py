@@ -30,8 +30,9 @@ from skfairaug._inputs._checks import (
 )
 from skfairaug._inputs._contexts import evaluating, isolated_random_state
 from skfairaug._inputs._encoder import Encoder, find_head
+from skfairaug._inputs._few_rows import warn_of_few_rows
 from skfairaug._inputs._groups import encode_groups
-from skfairaug._inputs._interval import Interval
+from skfairaug._inputs._intervals import Interval
 from skfairaug._inputs._models import is_fitted_net, predict_log_proba, unwrap
 from skfairaug._inputs._rows import is_dataset, is_named, on_device
 from skfairaug.metrics._constraints import get_constraint
@@ -223,6 +224,9 @@ class FairRule(DecidesByScore, BoundsBias, PostProcessor):
         y, self.classes_ = encode_labels(y)
         groups = self._encode_groups(sensitive_features, len(y))
         self.groups_ = groups.names
+        known = groups.codes >= 0
+        measured = get_constraint(self.constraint).labels
+        warn_of_few_rows(y[known], groups.codes[known], self.classes_, self.groups_, measured)
         return Rows(X, y, groups, None)
 
     def _encode_groups(self, sensitive_features, n_samples):

@@ -29,8 +29,9 @@ from skfairaug._inputs._checks import (
 )
 from skfairaug._inputs._contexts import isolated_random_state
 from skfairaug._inputs._copies import copy_net, portable_state, restored_state
+from skfairaug._inputs._few_rows import warn_of_few_rows
 from skfairaug._inputs._groups import Groups, column_indices, encode_groups, groups_from_columns
-from skfairaug._inputs._interval import Interval
+from skfairaug._inputs._intervals import Interval
 from skfairaug._inputs._models import (
     check_net,
     check_output,
@@ -85,7 +86,10 @@ class NetHolder(BaseEstimator):
         groups = encode_groups(sensitive_features, len(y), missing=missing)
         self.groups_ = groups.names
         rows = Rows(X, y, groups, columns)
-        self._check_cells(rows, groups.codes >= 0)
+        known = groups.codes >= 0
+        self._check_cells(rows, known)
+        measured = get_constraint(self.constraint).labels
+        warn_of_few_rows(y[known], groups.codes[known], self.classes_, self.groups_, measured)
         return rows
 
     def _check_cells(self, rows, of):

@@ -14,7 +14,7 @@ from skfairaug._engine._parameters import parameters
 from skfairaug._engine._scores import as_net_input, check_scorer
 from skfairaug._inputs._checks import check_training_rows
 from skfairaug._inputs._groups import Groups
-from skfairaug._inputs._interval import Interval
+from skfairaug._inputs._intervals import Interval
 from skfairaug._inputs._models import check_output, is_fitted_net, train_net, unwrap
 from skfairaug._inputs._rows import on_device, take
 

@@ -1,6 +1,6 @@
 """Checks of labels, cells and tolerances; their error messages are made here."""
 
-from numbers import Real
+from numbers import Integral, Real
 
 import numpy as np
 import pandas as pd
@@ -69,6 +69,12 @@ def as_labels(y, name="y"):
     """
     if y is None:
         raise ValueError(f"{name} is None; one label per row is expected.")
+    try:
+        shape = np.shape(y)
+    except ValueError:  # lists of unequal lengths
+        shape = ()
+    if len(shape) not in (1, 2) or isinstance(y, dict | set):
+        raise ValueError(f"{name} must hold one label for each row; got {_short(y)}.")
     missing = int(np.sum(pd.isna(np.asarray(y, dtype=object))))
     if missing:
         raise ValueError(f"{name} has {missing} missing value(s) (NaN or None).")
@@ -98,6 +104,21 @@ def check_same_length(**arrays):
             raise ValueError(
                 f"{name} has {length} rows but {first} has {expected}; lengths must agree."
             )
+
+
+def check_broadcast(**arrays):
+    """Check that arrays, given by name, have shapes that fit each other.
+
+    Raises
+    ------
+    ValueError
+        Naming the arrays and their shapes.
+    """
+    try:
+        np.broadcast_shapes(*(array.shape for array in arrays.values()))
+    except ValueError as error:
+        told = ", ".join(f"{name} {array.shape}" for name, array in arrays.items())
+        raise ValueError(f"shapes do not fit each other: {told}.") from error
 
 
 def check_cells(y_codes, group_codes, class_names, group_names, labels=None):
@@ -257,6 +278,127 @@ def check_caution(caution):
         )
 
 
+def check_number(value, name, low, high, *, open_ends=False):
+    """Check that a value is a number of an interval; True and NaN are none.
+
+    Raises
+    ------
+    ValueError
+        If it is not.
+    """
+    inside = _is_number(value) and (low < value < high if open_ends else low <= value <= high)
+    if not inside:
+        ends = f"({low:g}, {high:g})" if open_ends else f"[{low:g}, {high:g}]"
+        raise ValueError(f"{name} must be a number in {ends}; got {value!r}.")
+
+
+def check_whole(value, name, least):
+    """Check that a value is a whole number, not below a least one; True is none.
+
+    Raises
+    ------
+    ValueError
+        If it is not.
+    """
+    if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
+        raise ValueError(f"{name} must be a whole number, {least} or more; got {value!r}.")
+
+
+def check_switch(value, name):
+    """Check that a value is True or False.
+
+    Raises
+    ------
+    TypeError
+        If it is not.
+    """
+    if not isinstance(value, bool | np.bool_):
+        raise TypeError(f"{name} must be True or False; got {value!r}.")
+
+
+def as_numbers(values, name, low=-np.inf, high=np.inf, *, missing=False):
+    """Return numbers as a float64 array.
+
+    Parameters
+    ----------
+    values : float or array-like
+        Numbers.
+    name : str
+        What error messages call them.
+    low, high : float, default=-inf, inf
+        Ends of the interval that they are from.
+    missing : bool, default=False
+        Whether NaN may stand among them.
+
+    Returns
+    -------
+    numbers : ndarray
+        The same numbers.
+
+    Raises
+    ------
+    ValueError
+        If one is no number or lies outside.
+    """
+    try:
+        array = np.asarray(values)
+        numeric = array.dtype.kind in "iuf" or array.size == 0
+    except ValueError:  # lists of unequal lengths
+        numeric = False
+    if not numeric:
+        raise ValueError(f"{name} must hold numbers; got {_short(values)}.")
+    array = array.astype(np.float64)
+    outside = ~((array >= low) & (array <= high))
+    if missing:
+        outside &= ~np.isnan(array)
+    if outside.any():
+        bounds = "" if low == -np.inf and high == np.inf else f" in [{low:g}, {high:g}]"
+        raise ValueError(
+            f"{name} must hold numbers{bounds}; got {array[outside].ravel()[0]:g}."
+        )
+    return array
+
+
+def as_codes(values, name, n_codes=None):
+    """Return codes of classes or groups, 0 and up, as a 1-D int64 array.
+
+    Parameters
+    ----------
+    values : array-like of shape (n_samples,)
+        Whole numbers.
+    name : str
+        What error messages call them.
+    n_codes : int, default=None
+        How many codes there are; None takes any.
+
+    Returns
+    -------
+    codes : ndarray of shape (n_samples,), int64
+        The same numbers.
+
+    Raises
+    ------
+    ValueError
+        If they are not 1-D, none at all, or one is no code.
+    """
+    try:
+        array = np.asarray(values)
+        fits = array.ndim == 1 and array.size > 0 and array.dtype.kind in "biu"
+    except ValueError:  # lists of unequal lengths
+        fits = False
+    last = "" if n_codes is None else f" to {n_codes - 1}"
+    if not fits:
+        raise ValueError(
+            f"{name} must hold a whole number, from 0{last}, for each row; got "
+            f"{_short(values)}."
+        )
+    array = array.astype(np.int64)
+    outside = array[(array < 0) | (array >= (np.inf if n_codes is None else n_codes))]
+    if len(outside):
+        raise ValueError(f"{name} must hold whole numbers from 0{last}; got {outside[0]}.")
+    return array
+
+
 def named_arrays(X):
     """Return a mapping of names to arrays with a row each; floats become float32.
 
@@ -373,3 +515,12 @@ def check_training_rows(cells, kept, spent):
 
 def _is_number(value):
     return isinstance(value, Real) and not isinstance(value, bool)
+
+
+def _short(value):
+    """What came, in few words."""
+    shape = getattr(value, "shape", None)
+    if shape:
+        return f"{type(value).__name__} of shape {tuple(shape)} and dtype {value.dtype}"
+    text = repr(value)
+    return text if len(text) <= 60 else f"{type(value).__name__} {text[:50]}..."

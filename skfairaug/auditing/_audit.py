@@ -6,9 +6,11 @@ from numbers import Integral, Real
 
 import numpy as np
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval, StrOptions, validate_params
+from sklearn.utils._param_validation import StrOptions, validate_params
 
 from skfairaug._inputs._checks import check_same_length, check_tolerance
+from skfairaug._inputs._few_rows import FEW_ROWS
+from skfairaug._inputs._intervals import Interval
 from skfairaug.auditing._report import AuditReport
 from skfairaug.auditing._sample import make_sample
 from skfairaug.auditing._tables import (
@@ -17,12 +19,11 @@ from skfairaug.auditing._tables import (
     gap_change_table,
     gap_table,
     group_table,
-    metric_frames,
     overall_table,
 )
 from skfairaug.auditing._warnings import find_warnings
 from skfairaug.metrics._constraints import DIFFERENCES, get_constraint
-from skfairaug.metrics._predictions import encode_decisions, predict_labels
+from skfairaug.metrics._predictions import encode_decisions, innermost, predict_labels
 
 NUMBERS = {
     "n_resamples": [Interval(Integral, 100, None, closed="left")],
@@ -47,7 +48,7 @@ def audit(
     n_resamples=1000,
     confidence_level=0.95,
     correction="holm",
-    min_group_size=30,
+    min_group_size=FEW_ROWS,
     random_state=None,
 ):
     r"""Judge a classifier group by group, and say how sure each number is.
@@ -55,8 +56,10 @@ def audit(
     Parameters
     ----------
     estimator : classifier
-        Fitted. If its attribute `needs_sensitive_features` is true, its ``predict``
-        gets them.
+        Fitted. Its ``predict`` gets the groups if it needs them: if its attribute
+        `needs_sensitive_features` is true or it has no default for the argument
+        `sensitive_features`, as of fairlearn's ThresholdOptimizer, alone or as the last step
+        of a Pipeline. A skorch net's classes are the labels of `y` in sorted order.
     X : array-like of shape (n_samples, n_features)
         Rows that nothing was fitted to or chosen on.
     y : array-like of shape (n_samples,)
@@ -80,7 +83,8 @@ def audit(
         Correction of the p-values of all gaps: Holm's bound on any false alarm,
         Benjamini and Hochberg's on their share [1]_, or none.
     min_group_size : int, default=30
-        Groups and (label, group) cells with fewer rows are warned about.
+        Groups, and labels within groups, with fewer rows are warned about, as `fit` does
+        below 30.
     random_state : int, RandomState instance or None, default=None
         Seed of bootstrap and permutations.
 
@@ -94,6 +98,8 @@ def audit(
     ValueError
         If an argument is not as described, predictions are no labels of `y`, or the
         groups are as :func:`~skfairaug.metrics.bias` refuses them.
+    TypeError
+        If `estimator` is no classifier.
 
     See Also
     --------
@@ -144,10 +150,10 @@ def audit(
     check_tolerance(tolerance)
     get_constraint(constraint)
     if hasattr(before, "predict"):
-        before = predict_labels(before, X, sensitive_features)
+        before = predict_labels(before, X, sensitive_features, y)
     report = audit_predictions(
         y,
-        predict_labels(estimator, X, sensitive_features),
+        predict_labels(estimator, X, sensitive_features, y),
         sensitive_features=sensitive_features,
         constraint=constraint,
         tolerance=tolerance,
@@ -159,7 +165,7 @@ def audit(
         min_group_size=min_group_size,
         random_state=random_state,
     )
-    report.settings["model"] = type(estimator).__name__
+    report.settings["model"] = type(innermost(estimator)).__name__
     return report
 
 
@@ -176,7 +182,7 @@ def audit_predictions(
     n_resamples=1000,
     confidence_level=0.95,
     correction="holm",
-    min_group_size=30,
+    min_group_size=FEW_ROWS,
     random_state=None,
 ):
     """Judge decisions that are already made, group by group.
@@ -204,7 +210,8 @@ def audit_predictions(
     correction : {"holm", "fdr_bh", "none"}, default="holm"
         Correction of the p-values of all gaps.
     min_group_size : int, default=30
-        Groups and (label, group) cells with fewer rows are warned about.
+        Groups, and labels within groups, with fewer rows are warned about, as `fit` does
+        below 30.
     random_state : int, RandomState instance or None, default=None
         Seed of bootstrap and permutations.
 
@@ -266,16 +273,15 @@ def audit_predictions(
 
 def _judge(sample, when, notions, settings, rng):
     """The report on one model."""
-    frames = metric_frames(sample, when)
     counts = {feature: sample.of(feature, when)[0] for feature in sample.groupings}
     names = {feature: groups.names for feature, groups in sample.groupings.items()}
     return AuditReport(
-        by_group=group_table(sample, when, frames, settings, rng),
+        by_group=group_table(sample, when, settings, rng),
         overall=overall_table(sample, when, settings, rng),
         gaps=gap_table(sample, when, notions, settings, rng),
         warnings=find_warnings(counts, names, notions, settings),
         settings=settings,
-        metric_frames=frames,
+        counts=counts,
     )
 
 

@@ -1,10 +1,10 @@
 """Pages of an audit: numbers to text here, text to pages in the templates."""
 
 import io
-import json
 import math
 import re
 
+import yaml
 from jinja2 import Environment, PackageLoader
 
 from skfairaug.auditing._panels import MEASURES_DRAWN, draw_measures, figure_size, make_panels
@@ -199,12 +199,13 @@ def _group_table(report, feature):
 
 
 def _gap_table(report):
-    head = ["feature and notion", "gap", "lowest", "highest", "ratio", "p", "p corrected"]
+    head = ["notion of fairness", "gap", "lowest in", "highest in", "ratio of these two"]
+    head += ["p-value", "corrected p-value"]
     old = None if report.before is None else report.before.gaps
     rows = []
     for key, row in report.gaps.iterrows():
         cells = [
-            _cell(key[0], key[1].replace("_", " ")),
+            _cell(key[1].replace("_", " "), f"by {key[0]}"),
             _interval_cell(row, "gap", signed=True),
             *(_cell(row[name] or "–") for name in ("lowest", "highest")),
             *(_cell(_number(row[name])) for name in ("ratio", "p_value", "p_adjusted")),
@@ -213,7 +214,7 @@ def _gap_table(report):
             cells.append(_cell(_number(old.loc[key, "gap"], signed=True)))
             cells.append(_interval_cell(row, "change", signed=True))
         rows.append([*cells, _cell(row["verdict"])])
-    head += ["verdict"] if old is None else ["gap before", "change of its size", "verdict"]
+    head += ["verdict"] if old is None else ["gap before", "change in size", "verdict"]
     caption = "Gaps between groups"
     return {"caption": caption, "head": [_cell(name) for name in head], "rows": rows}
 
@@ -221,7 +222,7 @@ def _gap_table(report):
 def _change_tables(report):
     if report.changes is None:
         return []
-    head = ["people", "now favourable", "now unfavourable", "share with another decision"]
+    head = ["people", "now favourable", "now unfavourable", "decision changed"]
     return [
         {
             "caption": f"Decisions that changed, by {feature}",
@@ -259,27 +260,15 @@ def _result(report, task, data):
     }
 
 
-def _yaml(value, indent=0):
-    """Block YAML of dicts, lists and scalars; JSON scalars are YAML scalars."""
-    pad = "  " * indent
-    if isinstance(value, dict) and value:
-        keys = (k if re.fullmatch(r"[\w-]+", k) else _scalar(k) for k in value)
-        pairs = zip(keys, value.values(), strict=True)
-        return "".join(f"{pad}{k}:{_value(v, indent)}" for k, v in pairs)
-    if isinstance(value, list) and value:
-        blocks = (_yaml(item, indent + 1) for item in value)
-        return "".join(f"{pad}- {block[len(pad) + 2 :]}" for block in blocks)
-    return f"{pad}{_scalar(value)}\n"
-
-
-def _value(value, indent):
-    if isinstance(value, (dict, list)) and value:
-        return "\n" + _yaml(value, indent + 1)
-    return f" {_scalar(value)}\n"
-
-
-def _scalar(value):
-    return json.dumps(value, ensure_ascii=False)
+def _yaml(header):
+    """The header of a card, in the order in which it was made."""
+    try:
+        return yaml.safe_dump(header, sort_keys=False, allow_unicode=True)
+    except yaml.representer.RepresenterError as error:
+        raise ValueError(
+            "metadata must hold texts, numbers, dates, lists and dicts of them, which YAML can "
+            f"write; got {error.args[-1]!r}."
+        ) from error
 
 
 def _cell(main, sub=""):

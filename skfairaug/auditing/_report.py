@@ -1,6 +1,7 @@
 """AuditReport: the tables of an audit, and the pages made of them."""
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import pandas as pd
 from sklearn.utils._optional_dependencies import check_matplotlib_support
 
 from skfairaug.auditing._pages import render_card, render_fragment, render_page
+from skfairaug.auditing._tables import metric_frame
 
 
 @dataclass
@@ -33,8 +35,9 @@ class AuditReport:
         What to know before believing the tables.
     settings : dict
         How it was measured.
-    metric_frames : dict of str to MetricFrame
-        fairlearn's frame of each feature, for what it can do beyond this report.
+    counts : dict of str to ndarray of shape (n_groups, 2, 2)
+        Feature -> rows by group, recorded label and decision, unfavourable first: all that
+        the tables are made of.
     before : AuditReport or None
         The report on the model that was replaced.
     changes : DataFrame or None
@@ -47,9 +50,23 @@ class AuditReport:
     gaps: pd.DataFrame
     warnings: list
     settings: dict
-    metric_frames: dict = field(repr=False)
+    counts: dict = field(repr=False)
     before: Any = field(default=None, repr=False)
     changes: pd.DataFrame | None = field(default=None, repr=False)
+
+    @cached_property
+    def metric_frames(self):
+        """fairlearn's frame of each feature, for what it can do beyond this report.
+
+        Returns
+        -------
+        frames : dict of str to MetricFrame
+            Feature -> frame.
+        """
+        return {
+            feature: metric_frame(feature, self.by_group.loc[feature].index, counts)
+            for feature, counts in self.counts.items()
+        }
 
     @property
     def verdict(self):

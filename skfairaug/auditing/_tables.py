@@ -29,38 +29,36 @@ CORRECTIONS = {
 }
 
 
-def metric_frames(sample, when):
-    """One fairlearn MetricFrame per feature, with the measures of an audit.
+def metric_frame(feature, names, counts):
+    """fairlearn's MetricFrame of a feature, with the measures of an audit.
 
     Parameters
     ----------
-    sample : Sample
-        Counts and draws.
-    when : {"before", "after"}
-        Whose decisions.
+    feature : str
+        Name of the sensitive feature.
+    names : sequence of str
+        Names of its groups.
+    counts : ndarray of shape (n_groups, 2, 2)
+        Rows by group, recorded label and decision.
 
     Returns
     -------
-    frames : dict of str to MetricFrame
-        Feature -> frame. It is given the cells, weighted by their rows, so that a
-        million rows take no longer than a hundred.
+    frame : MetricFrame
+        It is given the cells, weighted by their rows, so that a million rows take no
+        longer than a hundred.
     """
     metrics = {name: _of_rows(measure) for name, measure in MEASURES.items()}
-    frames = {}
-    for feature, groups in sample.groupings.items():
-        counts, _ = sample.of(feature, when)
-        group, label, decision = np.indices(counts.shape).reshape(3, -1)
-        frames[feature] = MetricFrame(
-            metrics=metrics,
-            y_true=label,
-            y_pred=decision,
-            sensitive_features=pd.Series(np.asarray(groups.names)[group], name=feature),
-            sample_params={name: {"sample_weight": counts.ravel()} for name in metrics},
-        )
-    return frames
+    group, label, decision = np.indices(counts.shape).reshape(3, -1)
+    return MetricFrame(
+        metrics=metrics,
+        y_true=label,
+        y_pred=decision,
+        sensitive_features=pd.Series(np.asarray(names)[group], name=feature),
+        sample_params={name: {"sample_weight": counts.ravel()} for name in metrics},
+    )
 
 
-def group_table(sample, when, frames, settings, rng):
+def group_table(sample, when, settings, rng):
     """Size and measures of every group, with intervals.
 
     Parameters
@@ -69,8 +67,6 @@ def group_table(sample, when, frames, settings, rng):
         Counts and draws.
     when : {"before", "after"}
         Whose decisions.
-    frames : dict of str to MetricFrame
-        The measures themselves.
     settings : dict
         Level of the intervals and number of resamples.
     rng : numpy Generator
@@ -86,8 +82,6 @@ def group_table(sample, when, frames, settings, rng):
         counts, _ = sample.of(feature, when)
         table = _with_intervals(counts, settings, rng)
         table.insert(0, "count", counts.sum((-2, -1)))
-        for name in MEASURES:
-            table[name] = frames[feature].by_group[name].reindex(list(groups.names)).to_numpy()
         tables[feature] = table.set_axis(list(groups.names))
     return pd.concat(tables, names=["feature", "group"])
 

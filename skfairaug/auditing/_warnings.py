@@ -2,7 +2,11 @@
 
 import numpy as np
 
+from skfairaug._inputs._few_rows import few_rows
 from skfairaug.auditing._measures import readable_groups
+
+#: Recorded label -> what it is called, and the rate that is measured on its rows.
+LABELS = ("unfavourable", "false positive rate"), ("favourable", "true positive rate")
 
 
 def find_warnings(counts, names, notions, settings):
@@ -64,23 +68,14 @@ def _too_few_permutations(n_tests, settings):
 
 def _small(table, names, feature, smallest):
     found = []
-    for name, cells in zip(names, table, strict=True):
-        total = cells.sum()
-        if total < smallest:
-            found.append(
-                f"{feature}: group '{name}' has {total} people, fewer than {smallest}; none "
-                "of its numbers is reliable."
-            )
+    for group, label, size in few_rows(table.sum(-1), smallest):
+        start = f"{feature}: group '{names[group]}' has {size} people"
+        if label is None:
+            found.append(f"{start}, fewer than {smallest}; none of its numbers is reliable.")
             continue
-        for size, kind, rate in zip(
-            cells.sum(-1),
-            ("unfavourable", "favourable"),
-            ("false positive rate", "true positive rate"),
-            strict=True,
-        ):
-            if size < smallest:
-                found.append(
-                    f"{feature}: group '{name}' has {size} people with a recorded "
-                    f"{kind} label, fewer than {smallest}; its {rate} is not reliable."
-                )
+        kind, rate = LABELS[label]
+        found.append(
+            f"{start} with a recorded {kind} label, fewer than {smallest}; its {rate} is not "
+            "reliable."
+        )
     return found

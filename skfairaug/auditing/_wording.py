@@ -30,17 +30,23 @@ VERDICTS = {
     ),
 }
 
-#: Measure -> what it counts, and its technical name.
+#: Measure -> its name, and the question that it answers.
 MEASURES = {
-    "base_rate": ("recorded as favourable", "base rate"),
-    "selection_rate": ("decided favourably", "selection rate"),
-    "true_positive_rate": ("of the recorded favourable, decided so", "true positive rate"),
-    "false_positive_rate": (
-        "of the recorded unfavourable, decided favourably",
-        "false positive rate",
+    "base_rate": ("base rate", "how many have a favourable record"),
+    "selection_rate": ("selection rate", "how many get the favourable decision"),
+    "true_positive_rate": (
+        "true positive rate",
+        "how many get it of those with a favourable record",
     ),
-    "accuracy": ("decided as recorded", "accuracy"),
-    "balanced_accuracy": ("the same, both records counting alike", "balanced accuracy"),
+    "false_positive_rate": (
+        "false positive rate",
+        "how many get it of those with an unfavourable record",
+    ),
+    "accuracy": ("accuracy", "how many decisions agree with the record"),
+    "balanced_accuracy": (
+        "balanced accuracy",
+        "the same, both kinds of record counting alike",
+    ),
 }
 
 CORRECTIONS = {

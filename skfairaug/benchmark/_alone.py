@@ -16,8 +16,20 @@ _lock = threading.RLock()
 @contextmanager
 def alone(seed):
     """One thread, random states of our own, and an end at Ctrl-C."""
-    with _lock, _one_thread(), isolated_random_state(seed), _raising_interrupts():
+    with _lock, one_thread(), isolated_random_state(seed), _raising_interrupts():
         yield
+
+
+@contextmanager
+def one_thread():
+    """One thread for torch, BLAS and OpenMP in the block; as many as before after it."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with threadpool_limits(1):
+            yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 @contextmanager
@@ -47,14 +59,3 @@ def _raising_interrupts():
         signal.signal(signal.SIGINT, handler)
     if interrupts:
         raise KeyboardInterrupt
-
-
-@contextmanager
-def _one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        with threadpool_limits(1):
-            yield
-    finally:
-        torch.set_num_threads(threads)

@@ -5,10 +5,11 @@ from contextlib import contextmanager
 import pandas as pd
 from joblib import Parallel, delayed
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from sklearn.base import BaseEstimator
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_consistent_length
 
-from skfairaug._inputs._checks import check_tolerance, encode_labels
+from skfairaug._inputs._checks import check_switch, check_tolerance, encode_labels
 from skfairaug._inputs._copies import PortableNet
 from skfairaug._inputs._groups import encode_groups
 from skfairaug._inputs._models import is_fitted_net
@@ -21,7 +22,7 @@ from skfairaug.benchmark._jobs import (
     prepare,
     run_job,
 )
-from skfairaug.benchmark._results import append_result, read_results, results_frame
+from skfairaug.benchmark._results import Results
 from skfairaug.benchmark._sensitive import without_sensitive
 from skfairaug.benchmark._splits import make_splits
 from skfairaug.metrics._constraints import get_constraint
@@ -89,9 +90,11 @@ def compare(
         Jobs of joblib; ``parallel_config(backend="dask")`` takes them to other
         machines.
     path : str or path, default=None
-        CSV file to which each result is appended as it comes. Results that are in it
-        already are not computed again, unless they were errors. A fit that Ctrl-C cut
-        short is not written.
+        CSV file that each result is added to as it comes. Results that are in it already
+        are not computed again, unless they were errors. A fit that Ctrl-C cut short is not
+        written. However the process ends, at most the result that was being written is
+        lost, and several processes may share the file, which then holds one row for each
+        method and split (``<path>.lock`` lets one write at a time).
     progress : bool, default=True
         Whether to show a progress bar.
 
@@ -104,7 +107,8 @@ def compare(
         bias, NaN where it claims nothing), `fit_seconds` (with the training of a classifier
         of its own; that of the biased one is in `estimator_seconds`), `predict_seconds`,
         `needs_sensitive_features` (to predict), `warnings` and `error`, the text of what
-        a method failed with.
+        a method failed with, the preprocessor of a split or the biased classifier if it
+        needs one.
 
     Raises
     ------
@@ -134,6 +138,8 @@ def compare(
     [['biased', 0], ['biased', 1], ['threshold', 0], ['threshold', 1]]
     """
     check_consistent_length(X, y, sensitive_features)
+    check_switch(drop_sensitive, "drop_sensitive")
+    check_switch(progress, "progress")
     measure = get_constraint(constraint).name
     check_tolerance(tolerance)
     codes, classes = encode_labels(y)
@@ -143,6 +149,7 @@ def compare(
     names = pd.Categorical.from_codes(groups.codes, groups.names, ordered=True)
     data = Part(X, codes, pd.Series(names), classes)
     _check_mitigators(mitigators, estimator)
+    _check_shared(estimator, preprocessor)
     splits = make_splits(cv, codes, groups.codes)
 
     goal = {"constraint": measure, "tolerance": float(tolerance)}
@@ -152,8 +159,8 @@ def compare(
         for name, mitigator in mitigators.items()
         for split, rows in splits.items()
     }
-    results = read_results(path)
-    done = set(results.get("run", ())) & jobs.keys()
+    results = Results(path)
+    done = results.succeeded()
     todo = {run: job for run, job in jobs.items() if run not in done}
     needed = {split: splits[split] for _, _, split in todo.values()}
     if is_fitted_net(estimator):
@@ -167,17 +174,13 @@ def compare(
         ):
             prepared[one.split] = one
             advance("training the biased classifier")
-        fresh = []
         for row in parallel(
             delayed(run_job)(run, name, mitigator, prepared[split], data, goal)
             for run, (name, mitigator, split) in todo.items()
         ):
-            append_result(path, row)
-            fresh.append(row)
+            results.add(row)
             advance(f"{row['method']}, split {row['split']}")
-    parts = [results[results["run"].isin(done)]] if done else []
-    frame = pd.concat([*parts, results_frame(fresh)] if fresh else parts)  # no empty ones
-    return frame.set_index("run").loc[list(jobs)].reset_index()
+    return results.frame(jobs)
 
 
 def _check_mitigators(mitigators, estimator):
@@ -186,6 +189,12 @@ def _check_mitigators(mitigators, estimator):
             f"mitigators must be a dict of name -> classifier; got {mitigators!r}."
         )
     for name, mitigator in mitigators.items():
+        if not isinstance(name, str) or len(name.splitlines()) != 1:
+            raise ValueError(f"the names of mitigators must be text in one line; got {name!r}.")
+        if isinstance(mitigator, type):
+            raise ValueError(
+                f"mitigator {name!r} is the class {mitigator.__name__}, an instance is needed."
+            )
         if not hasattr(mitigator, "fit") or not hasattr(mitigator, "predict"):
             raise ValueError(f"mitigator {name!r} has no fit and predict: {mitigator!r}.")
         if not fits_on_validation(mitigator):
@@ -201,6 +210,21 @@ def _check_mitigators(mitigators, estimator):
                 f"mitigator {name!r} is a Pipeline that would debias a classifier of its "
                 "own, which is not fitted: put the Pipeline inside, as its estimator."
             )
+
+
+def _check_shared(estimator, preprocessor):
+    made = isinstance(estimator, BaseEstimator) and hasattr(estimator, "predict")
+    trains = callable(estimator) and not isinstance(estimator, type)
+    if not (estimator is None or made or trains):
+        raise ValueError(
+            "estimator must be a classifier, a function estimator(X, y, seed) that returns a "
+            f"fitted one, or None; got {estimator!r}."
+        )
+    lacks = not (hasattr(preprocessor, "fit") and hasattr(preprocessor, "transform"))
+    if preprocessor is not None and (lacks or isinstance(preprocessor, type)):
+        raise ValueError(
+            f"preprocessor must be a transformer, with fit and transform; got {preprocessor!r}."
+        )
 
 
 @contextmanager

@@ -2,18 +2,16 @@
 
 import time
 import warnings
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from sklearn import config_context
 from sklearn.base import BaseEstimator, clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.metrics import accuracy_score, balanced_accuracy_score
 from sklearn.pipeline import Pipeline
 from sklearn.utils import _safe_indexing, get_tags
-from sklearn.utils.metadata_routing import get_routing_for_object
 from sklearn.utils.validation import has_fit_parameter
 from skorch import NeuralNet
 
@@ -22,6 +20,7 @@ from skfairaug._inputs._models import is_fitted_net, train_net
 from skfairaug.benchmark._alone import alone
 from skfairaug.benchmark._results import COLUMNS, MEASURES
 from skfairaug.metrics._hard import bias
+from skfairaug.metrics._predictions import handing_on, needs_groups, routes_groups
 
 
 class Part(NamedTuple):
@@ -33,6 +32,10 @@ class Part(NamedTuple):
     classes: np.ndarray  # what the caller calls the codes in y
 
 
+class PreparationError(Exception):
+    """What the methods of a split share is not there, for the reason that is told."""
+
+
 class Prepared(NamedTuple):
     """What the methods of a split share: rows, transformer, and the biased classifier."""
 
@@ -41,6 +44,8 @@ class Prepared(NamedTuple):
     preprocessor: Any
     estimator: Any
     seconds: float
+    preprocessor_error: str  # what they failed with, if they did
+    estimator_error: str
 
 
 def fits_on_validation(mitigator):
@@ -55,38 +60,36 @@ def last_step(model):
 
 def prepare(split, rows, data, estimator, preprocessor):
     """Fit the transformer and the biased classifier of a split."""
+    seconds, errors = 0.0, ["", ""]
     with alone(split):
-        train = rows[0]
-        if preprocessor is not None:
-            preprocessor = _seeded(clone(preprocessor), split)
-            preprocessor.fit(_safe_indexing(data.X, train), data.y[train])
-        part = _take(data, train, preprocessor)
-        start = time.perf_counter()
-        if isinstance(estimator, BaseEstimator):
-            if not is_fitted(estimator):
-                estimator = _fit(_seeded(clone(estimator), split), part)
-        elif callable(estimator):
-            estimator = estimator(part.X, part.y, split)
-        seconds = time.perf_counter() - start
+        try:
+            preprocessor, part = _preprocess(split, rows[0], data, preprocessor)
+        except Exception as error:  # noqa: BLE001  is told in every row of the split
+            errors = [_told(error)] * 2
+        else:
+            start = time.perf_counter()
+            try:
+                estimator = _trained(estimator, part, split)
+            except Exception as error:  # noqa: BLE001  is told where it is needed
+                errors[1] = _told(error)
+            seconds = time.perf_counter() - start
     if is_fitted_net(estimator):
         estimator = PortableNet(estimator)
-    return Prepared(split, rows, preprocessor, estimator, seconds)
+    return Prepared(split, rows, preprocessor, estimator, seconds, *errors)
 
 
 def run_job(run, name, mitigator, prepared, data, goal):
     """Fit one mitigator on one split and judge it: a row of the results."""
-    train, validation, test = (
-        _take(data, rows, prepared.preprocessor) for rows in prepared.rows
-    )
+    n_train, n_validation, n_test = map(len, prepared.rows)
     row = dict.fromkeys(COLUMNS) | {
         "run": run,
         "method": name,
         "split": prepared.split,
         **goal,
-        "n_fit": len(train.y) + len(validation.y),
-        "n_test": len(test.y),
+        "n_fit": n_train + n_validation,
+        "n_test": n_test,
         "estimator_seconds": prepared.seconds,
-        "needs_sensitive_features": _needs_groups(mitigator),
+        "needs_sensitive_features": needs_groups(mitigator),
         "warnings": "",
         "error": "",
     }
@@ -96,15 +99,43 @@ def run_job(run, name, mitigator, prepared, data, goal):
     ):
         warnings.simplefilter("always")
         try:
+            train, validation, test = _parts(prepared, data)
             model, spent = _configured(mitigator, prepared, train, goal)
             part = validation if fits_on_validation(model) else train
             row |= _fit_and_judge(model, part, test, goal)
             row["fit_seconds"] += spent
         except Exception as error:  # noqa: BLE001  is told in the row; the others go on
-            row["error"] = f"{type(error).__name__}: {error}"
+            row["error"] = _told(error)
     told = dict.fromkeys(f"{w.category.__name__}: {w.message}" for w in caught)
     row["warnings"] = "; ".join(told)
     return row
+
+
+def _preprocess(split, train, data, preprocessor):
+    """The transformer, fitted, and the training part as it makes it."""
+    if preprocessor is not None:
+        preprocessor = _seeded(clone(preprocessor), split)
+        preprocessor.fit(_safe_indexing(data.X, train), data.y[train])
+    return preprocessor, _take(data, train, preprocessor)
+
+
+def _trained(estimator, part, split):
+    """The biased classifier, fitted by whoever has to."""
+    if isinstance(estimator, BaseEstimator):
+        unfitted = not is_fitted(estimator)
+        return _fit(_seeded(clone(estimator), split), part) if unfitted else estimator
+    return estimator(part.X, part.y, split) if callable(estimator) else estimator
+
+
+def _parts(prepared, data):
+    """Training, validation and test rows, transformed."""
+    if prepared.preprocessor_error:
+        raise PreparationError(f"the preprocessor failed: {prepared.preprocessor_error}")
+    return [_take(data, rows, prepared.preprocessor) for rows in prepared.rows]
+
+
+def _told(error):
+    return f"{type(error).__name__}: {error}"
 
 
 def _fit_and_judge(model, part, test, goal):
@@ -112,9 +143,9 @@ def _fit_and_judge(model, part, test, goal):
     model = _fit(model, part)
     fitted = time.perf_counter()
     needed = {}
-    if _needs_groups(model):
+    if needs_groups(model):
         needed["sensitive_features"] = test.groups
-    with _handing_on(model, "predict"):
+    with handing_on(model, "predict"):
         y_pred = model.predict(test.X, **needed)
     predicted = time.perf_counter()
     if isinstance(model, FrozenEstimator) and not isinstance(model.estimator, NeuralNet):
@@ -161,6 +192,8 @@ def _configured(mitigator, prepared, train, goal):
     debiaser = last_step(model)
     own = debiaser.estimator
     if own is None:
+        if prepared.estimator_error:
+            raise PreparationError(f"the biased classifier failed: {prepared.estimator_error}")
         biased = prepared.estimator
         debiaser.estimator = biased.restore() if isinstance(biased, PortableNet) else biased
     elif not is_fitted(own):
@@ -192,30 +225,15 @@ def _fit(model, part):
         params["sensitive_features"] = part.groups
     elif _takes_groups(last_step(model)):
         params[f"{model.steps[-1][0]}__sensitive_features"] = part.groups
-    with _handing_on(model, "fit"):
+    with handing_on(model, "fit"):
         model.fit(part.X, part.y, **params)
     return model
-
-
-def _handing_on(model, method):
-    """Context where a Pipeline hands groups to its last step, also if nobody routed them."""
-    if isinstance(model, Pipeline) and not _routes_groups(model, method):
-        return config_context(enable_metadata_routing=False)
-    return nullcontext()
 
 
 def _takes_groups(model):
     if has_fit_parameter(model, "sensitive_features"):
         return True
-    return _routes_groups(model, "fit")
-
-
-def _routes_groups(model, method):
-    return bool(get_routing_for_object(model).consumes(method, {"sensitive_features"}))
-
-
-def _needs_groups(model):
-    return bool(getattr(last_step(model), "needs_sensitive_features", False))
+    return routes_groups(model, "fit")
 
 
 def is_fitted(model):

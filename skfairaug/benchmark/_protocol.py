@@ -17,6 +17,7 @@ from skorch.helper import predefined_split
 from skfairaug._finetuner import FairAugmentFineTuner
 from skfairaug._inputs._contexts import isolated_random_state
 from skfairaug._inputs._groups import encode_groups
+from skfairaug.benchmark._alone import one_thread
 from skfairaug.benchmark._sensitive import without_sensitive
 from skfairaug.datasets._adult import fetch_adult
 from skfairaug.datasets._bank import fetch_bank
@@ -218,6 +219,7 @@ def best_threshold_predictions(net, validation, test):
     return (net.predict_proba(test.X)[:, 1].astype(np.float64) > cut).astype(int)
 
 
+@one_thread()
 def prepare(
     data,
     sensitive,
@@ -254,7 +256,6 @@ def prepare(
     seconds : float
         What training took, when it was done.
     """
-    torch.set_num_threads(1)
     splits = load_splits(data, sensitive, seed, data_home, validation_rows, drop_sensitive)
     train_net = Memory(cache_dir, verbose=0).cache(train_biased_net)
     # Without groups, so that one trained network serves every sensitive feature.
@@ -263,6 +264,7 @@ def prepare(
     return splits, net, seconds
 
 
+@one_thread()
 def debias(tuner, splits, seed, *, training_rows=None, net_seconds=0.0):
     """Fit a tuner on validation rows and judge it on test rows, once.
 

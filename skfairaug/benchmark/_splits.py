@@ -10,43 +10,68 @@ from skfairaug.benchmark._protocol import split_rows
 
 def make_splits(cv, y, groups):
     """Number of the split -> indices of its training, validation and test part."""
-    if isinstance(cv, dict) and cv:
+    if isinstance(cv, dict):
+        if not cv:
+            raise ValueError("cv is an empty dict; at least one split is needed.")
         return {_checked_seed(seed): _checked_rows(rows, len(y)) for seed, rows in cv.items()}
-    if isinstance(cv, Integral) and not isinstance(cv, bool):
+    if _is_integer(cv):
         if cv < 1:
             raise ValueError(f"cv must be at least 1; got {cv}.")
         cv = list(range(cv))
-    if isinstance(cv, list | tuple | range) and all(isinstance(i, Integral) for i in cv):
+    if isinstance(cv, list | tuple | range) and all(map(_is_integer, cv)):
         if not len(cv) or len(set(cv)) < len(cv) or min(cv) < 0:
             raise ValueError(f"cv must list distinct seeds, 0 or larger; got {list(cv)}.")
-        return {int(seed): split_rows(len(y), int(seed)) for seed in cv}
-    splits = {}
-    cells = y * (groups.max() + 1) + groups
-    for i, (rest, test) in enumerate(check_cv(cv).split(np.zeros(len(y)), y)):
-        train, validation = train_test_split(
-            rest, test_size=0.25, random_state=i, stratify=cells[rest]
+        return {_checked_seed(seed): split_rows(len(y), int(seed)) for seed in cv}
+    if not hasattr(cv, "split") or isinstance(cv, str):
+        raise ValueError(
+            "cv must be a number or list of seeds, a splitter of scikit-learn, or a dict of "
+            f"seed -> training, validation and test rows; got {cv!r}."
         )
-        splits[i] = train, validation, test
-    return splits
+    cells = y * (groups.max() + 1) + groups
+    return {
+        i: _checked_rows((*_validated(rest, cells, i), test), len(y))
+        for i, (rest, test) in enumerate(check_cv(cv).split(np.zeros(len(y)), y))
+    }
+
+
+def _validated(rest, cells, seed):
+    """Training and validation rows of what a splitter trains on, as even as they can be."""
+    if np.bincount(cells[rest])[cells[rest]].min() < 2:
+        raise ValueError(
+            f"split {seed} of cv leaves one row of a (label, group) cell for training and "
+            "validation, which need one each: give more rows, merge groups, or pass cv=10 or "
+            "splits of your own."
+        )
+    return train_test_split(rest, test_size=0.25, random_state=seed, stratify=cells[rest])
+
+
+def _is_integer(value):
+    return isinstance(value, Integral) and not isinstance(value, bool)
 
 
 def _checked_seed(seed):
-    if not isinstance(seed, Integral) or seed < 0:
+    if not _is_integer(seed) or not 0 <= seed < 2**32:
         raise ValueError(f"the keys of cv must be seeds, 0 or larger; got {seed!r}.")
     return int(seed)
 
 
 def _checked_rows(rows, n_samples):
     """Training, validation and test rows of a split that was given."""
-    rows = tuple(np.asarray(part) for part in rows)
-    if len(rows) != 3 or not all(part.size and part.dtype.kind in "iu" for part in rows):
+    rows = tuple(map(np.asarray, rows)) if np.iterable(rows) else ()
+    if len(rows) != 3 or not all(
+        part.ndim == 1 and part.size and part.dtype.kind in "iu" for part in rows
+    ):
         raise ValueError(
             "each split in cv must be three arrays of indices: training, validation and "
             "test rows."
         )
     if max(part.max() for part in rows) >= n_samples or min(part.min() for part in rows) < 0:
         raise ValueError(f"an index in cv is not among the {n_samples} rows.")
-    test = rows[2]
-    if np.isin(test, rows[0]).any() or np.isin(test, rows[1]).any():
+    train, validation, test = rows
+    if np.isin(test, train).any() or np.isin(test, validation).any():
         raise ValueError("a split in cv has test rows among its training or validation rows.")
+    if np.isin(validation, train).any():
+        raise ValueError("a split in cv has validation rows among its training rows.")
+    if len(np.unique(test)) < len(test):
+        raise ValueError("a split in cv has a test row twice: it would count twice.")
     return rows

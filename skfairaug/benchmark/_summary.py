@@ -4,9 +4,16 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from skfairaug._inputs._checks import check_number, check_whole
 from skfairaug.metrics._multiple import holm
 
 SCORES = ("phi", "balanced_accuracy", "accuracy")
+
+#: The columns of results that are read.
+READ = (
+    *("method", "split", "constraint", "tolerance", *SCORES, "bias", "fit_seconds"),
+    *("needs_sensitive_features", "n_fit", "n_test", "error"),
+)
 
 
 def summarize(
@@ -40,8 +47,9 @@ def summarize(
     Raises
     ------
     ValueError
-        If `results` has several constraints or tolerances, or a method and split
-        twice, `reference` is not among the methods, or `score` is unknown.
+        If `results` lacks columns or rows, has several constraints or tolerances, or a
+        method and split twice, `reference` is not among the methods, `score` is unknown, or
+        `confidence_level` is not in (0, 1).
 
     Notes
     -----
@@ -72,9 +80,8 @@ def summarize(
     array([[0.8 , 0.03, 0.5 ]])
     """
     _check(results, reference, score)
-    if isinstance(random_state, np.random.RandomState):
-        random_state = random_state.randint(2**31 - 1)
-    rng = np.random.default_rng(random_state)
+    check_number(confidence_level, "confidence_level", 0, 1, open_ends=True)
+    rng = _generator(random_state)
     # A file read by pandas has NaN where there is no text.
     results = results.assign(error=results["error"].astype(object).fillna(""))
     judged = results[results["error"] == ""]
@@ -160,7 +167,23 @@ def _interval(values, confidence_level, rng):
     return result.confidence_interval
 
 
+def _generator(random_state):
+    if random_state is None:
+        return np.random.default_rng()
+    if isinstance(random_state, np.random.RandomState):
+        return np.random.default_rng(random_state.randint(2**31 - 1))
+    check_whole(random_state, "random_state", 0)
+    return np.random.default_rng(random_state)
+
+
 def _check(results, reference, score):
+    if not isinstance(results, pd.DataFrame) or results.empty:
+        raise ValueError(
+            f"results must be a DataFrame, as compare returns, with rows; got {_kind(results)}."
+        )
+    missing = [name for name in READ if name not in results]
+    if missing:
+        raise ValueError(f"results lack the columns {missing}; they have {list(results)}.")
     if score not in SCORES:
         raise ValueError(f"score must be one of {SCORES}; got {score!r}.")
     goals = results[["constraint", "tolerance"]].drop_duplicates()
@@ -178,3 +201,8 @@ def _check(results, reference, score):
     methods = results["method"].unique().tolist()
     if reference is not None and reference not in methods:
         raise ValueError(f"reference must be one of {methods}; got {reference!r}.")
+
+
+def _kind(results):
+    shape = getattr(results, "shape", None)
+    return type(results).__name__ if shape is None else f"shape {tuple(shape)}"

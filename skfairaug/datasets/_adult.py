@@ -106,7 +106,8 @@ def fetch_adult(
     Raises
     ------
     OSError
-        If a file is missing and cannot be downloaded; says where to put it.
+        If a file is missing and cannot be downloaded, or is not the published one; says
+        where to put it.
     ValueError
         If `sensitive` or `encode` is not one of the values listed.
 

@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from sklearn.utils import Bunch
-from sklearn.utils._param_validation import Interval, validate_params
+from sklearn.utils._param_validation import validate_params
 
+from skfairaug._inputs._intervals import Interval
 from skfairaug.datasets._files import get_data_home
 from skfairaug.datasets._image_folder import image_part
 
@@ -21,6 +22,9 @@ PLACES = {
     "list_eval_partition": ("list_eval_partition.txt", "list_eval_partition.csv"),
     "img_align_celeba": ("img_align_celeba/img_align_celeba", "img_align_celeba"),
 }
+
+#: Where the lists are to be had.
+AGAIN = "Get the lists again from https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html."
 
 SUBFOLDERS = ("", "Anno", "Eval", "Img")
 
@@ -107,7 +111,7 @@ def fetch_celeba(
     ImportError
         If Pillow is not installed.
     OSError
-        If files are missing; says where to get them and where they go.
+        If files are missing or lists are damaged; says where to get them and where they go.
     ValueError
         If an attribute or a partition is unknown, an array has the wrong length, or the
         scores put all images in one group.
@@ -135,7 +139,9 @@ def fetch_celeba(
     wanted = _check_partitions(partition)
     places = _find_files(get_data_home(data_home))
     attributes = _read_attributes(places["list_attr_celeba"])
-    parts = _read_partitions(places["list_eval_partition"]).reindex(attributes.index)
+    parts = _read_partitions(places["list_eval_partition"])
+    _check_lists(attributes, parts, places)
+    parts = parts.reindex(attributes.index)
     groups = _groups(attributes, target, sensitive, dark_from)
     known = groups.notna().all(axis=1) if groups.ndim == 2 else groups.notna()
     y = (attributes[target] > 0).astype("int64")
@@ -197,7 +203,13 @@ def _read_attributes(path):
     if path.suffix == ".csv":
         return pd.read_csv(path, index_col=0)
     # The first line counts the rows; the names in the second have none for the files.
-    return pd.read_csv(path, sep=r"\s+", skiprows=1)
+    with path.open(encoding="utf-8") as file:
+        expected = file.readline().strip()
+    frame = pd.read_csv(path, sep=r"\s+", skiprows=1) if expected.isdigit() else None
+    if frame is None or len(frame) != int(expected) or frame.iloc[:, -1].isna().any():
+        found = "no number in its first line" if frame is None else f"{len(frame)} whole rows"
+        raise OSError(f"{path} is damaged: {found}, expected {expected[:20]}. {AGAIN}")
+    return frame
 
 
 def _read_partitions(path):
@@ -205,6 +217,22 @@ def _read_partitions(path):
     if path.suffix == ".csv":
         return pd.read_csv(path, index_col=0).iloc[:, 0]
     return pd.read_csv(path, sep=r"\s+", header=None, index_col=0).iloc[:, 0]
+
+
+def _check_lists(attributes, parts, places):
+    """Check that the two lists are of the same images: each may have lost its end."""
+    if not parts.isin(range(len(PARTITIONS))).all() or len(parts) != len(attributes):
+        raise OSError(
+            f"{places['list_attr_celeba']} lists {len(attributes)} images and "
+            f"{places['list_eval_partition']} puts {int(parts.isin(range(3)).sum())} in a "
+            f"partition: one of them is damaged. {AGAIN}"
+        )
+    unknown = attributes.index.difference(parts.index)
+    if len(unknown):
+        raise OSError(
+            f"{places['list_eval_partition']} has no partition for {len(unknown)} images, "
+            f"such as {unknown[0]}. {AGAIN}"
+        )
 
 
 def _groups(attributes, target, sensitive, dark_from):

@@ -7,7 +7,7 @@ from io import BytesIO
 import numpy as np
 
 from skfairaug.datasets._decode import decode_images, import_extra
-from skfairaug.datasets._files import DataFile, get_data_home, locate_files
+from skfairaug.datasets._files import DataFile, damage, get_data_home, locate_files
 
 ARCHIVE = DataFile(
     "cifar-10-python.tar.gz",
@@ -40,6 +40,9 @@ FOLDER = "cifar-10-batches-py"
 
 SHAPE = (3, 32, 32)
 
+#: Images of each part.
+N_IMAGES = {"train": 50_000, "test": 10_000}
+
 
 def open_cifar10(data_home=None, *, download_if_missing=True):
     """Find the files of CIFAR-10, or download the original ones.
@@ -59,8 +62,18 @@ def open_cifar10(data_home=None, *, download_if_missing=True):
     Raises
     ------
     OSError
-        If the files are missing and are not or cannot be downloaded.
+        If the files are missing and are not or cannot be downloaded, or lack images.
     """
+    source = _find_source(data_home, download_if_missing)
+    for part, expected in N_IMAGES.items():
+        found = len(source.labels(part))
+        if found != expected:
+            reason = f"the {part} part has {found} images, expected {expected}"
+            raise OSError(damage(source.place, reason, ARCHIVE))
+    return source
+
+
+def _find_source(data_home, download_if_missing):
     home = get_data_home(data_home)
     for folder in (home / "cifar10", home):
         if all((folder / name).is_file() for name in PARQUET.values()):
@@ -68,7 +81,9 @@ def open_cifar10(data_home=None, *, download_if_missing=True):
         for batches in (folder / FOLDER, folder):
             names = (name for part in BATCHES.values() for name in part)
             if all((batches / name).is_file() for name in names):
-                return PythonBatches(lambda name, batches=batches: _load(batches / name))
+                return PythonBatches(
+                    batches, lambda name, batches=batches: _load(batches / name)
+                )
     try:
         (archive,) = locate_files(
             "cifar10", (ARCHIVE,), data_home=data_home, download_if_missing=download_if_missing
@@ -78,7 +93,7 @@ def open_cifar10(data_home=None, *, download_if_missing=True):
             f"{error}\nThe same folder may hold, in its place, the archive's folder {FOLDER}, "
             f"or Hugging Face's {' and '.join(PARQUET.values())}."
         ) from error
-    return PythonBatches(_archive_reader(archive))
+    return PythonBatches(archive, _archive_reader(archive))
 
 
 class ParquetFiles:
@@ -91,7 +106,7 @@ class ParquetFiles:
     """
 
     def __init__(self, folder):
-        self.folder = folder
+        self.folder = self.place = folder
 
     def labels(self, part):
         """Classes of all images, ndarray of int64 of shape (n_samples,)."""
@@ -108,10 +123,14 @@ class ParquetFiles:
     def _column(self, part, name):
         parquet = import_extra("pyarrow.parquet", "pyarrow")
         path = self.folder / PARQUET[part]
-        found = parquet.read_schema(path).names
-        if name not in found:
-            raise ValueError(f"{path} has the columns {found}, expected img and label.")
-        return parquet.read_table(path, columns=[name])[name]
+        invalid = import_extra("pyarrow", "pyarrow").ArrowInvalid
+        try:
+            found = parquet.read_schema(path).names
+            if name in found:
+                return parquet.read_table(path, columns=[name])[name]
+        except (invalid, OSError) as error:
+            raise OSError(damage(path, error, ARCHIVE)) from error
+        raise ValueError(f"{path} has the columns {found}, expected img and label.")
 
 
 class PythonBatches:
@@ -119,11 +138,14 @@ class PythonBatches:
 
     Parameters
     ----------
+    place : Path
+        Folder or archive that they are in.
     load : callable
         From the name of a batch to its dictionary.
     """
 
-    def __init__(self, load):
+    def __init__(self, place, load):
+        self.place = place
         self.load = load
         self._parts = {}
 
@@ -137,11 +159,17 @@ class PythonBatches:
 
     def _read(self, part):
         if part not in self._parts:
-            batches = [self.load(name) for name in BATCHES[part]]
+            batches = [self._load(name) for name in BATCHES[part]]
             X = np.concatenate([batch[b"data"] for batch in batches]).reshape(-1, *SHAPE)
             y = np.concatenate([batch[b"labels"] for batch in batches]).astype("int64")
             self._parts[part] = X, y
         return self._parts[part]
+
+    def _load(self, name):
+        try:
+            return self.load(name)
+        except (EOFError, KeyError, pickle.UnpicklingError) as error:
+            raise pickle.UnpicklingError(damage(self.place / name, error, ARCHIVE)) from error
 
 
 class BatchUnpickler(pickle.Unpickler):

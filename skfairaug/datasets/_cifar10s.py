@@ -5,8 +5,9 @@ import os
 from numbers import Integral, Real
 
 from sklearn.utils import Bunch
-from sklearn.utils._param_validation import Interval, StrOptions, validate_params
+from sklearn.utils._param_validation import StrOptions, validate_params
 
+from skfairaug._inputs._intervals import Interval
 from skfairaug.datasets._cifar10 import CLASSES, open_cifar10
 from skfairaug.datasets._skew import build_part, build_test, first_per_class, plan_skew
 

@@ -38,6 +38,7 @@ FILES = (
         # As published, and without the columns that name persons.
         ("9165d40c400bba93a8cffece2b74622b", "67a6382ab008398a4d479c302a30ce20"),
         columns=(*FEATURES, *FILTERS, LABEL),
+        n_rows=7214,
     ),
 )
 
@@ -107,7 +108,8 @@ def fetch_compas(
     Raises
     ------
     OSError
-        If the file is missing and cannot be downloaded; says where to put it.
+        If the file is missing and cannot be downloaded, or is not the published one; says
+        where to put it.
     ValueError
         If `sensitive` or `encode` is not one of the values listed.
 

@@ -20,11 +20,13 @@ class DataFile:
     url : str
         Where the publisher offers it, or the zip archive that holds it.
     md5 : tuple of str
-        Checksums accepted for a download; files already on disk are not checked.
+        Checksums accepted, of a download and of a file on disk, whatever its line ends.
     member : str or None
         Path inside the zip archive at `url`; None if `url` is the file itself.
     columns : tuple of str or None
         Columns of a CSV file that are stored on disk after a download; None means all.
+    n_rows : int or None
+        Rows of the copy with these columns, whose checksum depends on how it was written.
     """
 
     name: str
@@ -32,6 +34,7 @@ class DataFile:
     md5: tuple[str, ...]
     member: str | None = None
     columns: tuple[str, ...] | None = None
+    n_rows: int | None = None
 
 
 def get_data_home(data_home=None):
@@ -76,12 +79,16 @@ def locate_files(folder, files, *, data_home=None, download_if_missing=True):
     ------
     OSError
         If a file is missing and is not or cannot be downloaded; the message says where
-        each file goes and where to get it.
+        each file goes and where to get it. If a file is there and is not the published one,
+        or half of it; the message says which one to get again.
     """
     home = get_data_home(data_home)
     direct = any((home / file.name).is_file() for file in files)
     target = home if direct else home / folder
     missing = [file for file in files if not (target / file.name).is_file()]
+    for file in files:
+        if file not in missing:
+            check_file(target / file.name, file)
     if missing and not download_if_missing:
         raise OSError(_instructions(target, missing, "download_if_missing is False"))
     for file in missing:
@@ -93,6 +100,42 @@ def locate_files(folder, files, *, data_home=None, download_if_missing=True):
             left = [file for file in files if not (target / file.name).is_file()]
             raise OSError(_instructions(target, left, reason)) from error
     return [target / file.name for file in files]
+
+
+def check_file(path, file):
+    """Check that a file on disk is the published one, or our copy with fewer columns.
+
+    Parameters
+    ----------
+    path : Path
+        The file on disk.
+    file : DataFile
+        What it should be.
+
+    Raises
+    ------
+    OSError
+        If it is not. Half a file would be read as a smaller data set, and a page that says
+        that the data has moved as an empty one.
+    """
+    content = path.read_bytes()
+    unix = content.replace(b"\r\n", b"\n")
+    spellings = (content, unix, unix.replace(b"\n", b"\r\n"))
+    if any(_md5(spelling) in file.md5 for spelling in spellings):
+        return
+    if file.columns is None or not _is_whole_copy(path, file):
+        raise OSError(
+            damage(path, f"it has {len(content)} bytes and md5 {_md5(content)}", file)
+        )
+
+
+def damage(path, reason, file):
+    """Say that a file is damaged, why we think so, and where to get it again."""
+    archive = f" (in the archive: {file.member})" if file.member else ""
+    return (
+        f"{path} is damaged or not the published file: {reason}. Get it again from "
+        f"{file.url}{archive}, and put it there unchanged."
+    )
 
 
 def download(url, path):
@@ -129,7 +172,7 @@ def _install(file, target):
         download(file.url, path)
         if file.member is not None:
             path = _unzip(path, file)
-        found = hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
+        found = _md5(path.read_bytes())
         if found not in file.md5:
             raise OSError(
                 f"{file.url} gave a {file.name} with md5 {found}, expected "
@@ -138,6 +181,21 @@ def _install(file, target):
         if file.columns is not None:
             path = _keep_columns(path, file.columns)
         os.replace(path, target / file.name)
+
+
+def _md5(content):
+    return hashlib.md5(content, usedforsecurity=False).hexdigest()
+
+
+def _is_whole_copy(path, file):
+    """Whether a file is what `_keep_columns` makes of the published one, to its last row."""
+    try:
+        with path.open(encoding="utf-8", newline="") as source:
+            header, *rows = csv.reader(source, strict=True)
+    except (ValueError, csv.Error):  # nothing in it, or no such text
+        return False
+    whole = all(len(row) == len(header) for row in rows)
+    return whole and tuple(header) == file.columns and len(rows) == file.n_rows and rows[-1][-1]
 
 
 def _unzip(path, file):

@@ -116,7 +116,8 @@ def fetch_german(
     Raises
     ------
     OSError
-        If the file is missing and cannot be downloaded; says where to put it.
+        If the file is missing and cannot be downloaded, or is not the published one; says
+        where to put it.
     ValueError
         If `sensitive` or `encode` is not one of the values listed.
 

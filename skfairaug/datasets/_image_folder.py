@@ -10,9 +10,10 @@ import numpy as np
 import pandas as pd
 import torch
 from sklearn.utils import Bunch
-from sklearn.utils._param_validation import Interval, validate_params
+from sklearn.utils._param_validation import validate_params
 from torch.utils.data import Dataset
 
+from skfairaug._inputs._intervals import Interval
 from skfairaug.datasets._decode import decode_image, decode_images
 
 #: age_gender_race_date.jpg, with or without ".chip" before the ending.

@@ -7,8 +7,9 @@ import numpy as np
 import pandas as pd
 from scipy.special import expit
 from sklearn.utils import Bunch, check_random_state
-from sklearn.utils._param_validation import Interval, StrOptions, validate_params
+from sklearn.utils._param_validation import StrOptions, validate_params
 
+from skfairaug._inputs._intervals import Interval
 from skfairaug.datasets._tables import Grouping, encode_onehot
 
 GROUPING = Grouping(("female", "male"), lambda sex: sex == "male")

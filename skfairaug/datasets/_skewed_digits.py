@@ -6,8 +6,9 @@ from numbers import Integral, Real
 import numpy as np
 from sklearn.datasets import load_digits
 from sklearn.utils import Bunch, check_random_state
-from sklearn.utils._param_validation import Interval, StrOptions, validate_params
+from sklearn.utils._param_validation import StrOptions, validate_params
 
+from skfairaug._inputs._intervals import Interval
 from skfairaug.datasets._pixels import to_gray
 from skfairaug.datasets._skew import build_part, build_test, plan_skew
 

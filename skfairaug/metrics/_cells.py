@@ -3,6 +3,7 @@
 import numpy as np
 import torch
 
+from skfairaug._inputs._checks import as_codes, check_same_length, check_whole
 from skfairaug.metrics._namespace import namespace
 
 
@@ -23,6 +24,12 @@ def cell_counts(y, groups, n_classes, n_groups):
         another one. Two classes are one problem, that of class 1; more classes are
         `n_classes` problems.
 
+    Raises
+    ------
+    ValueError
+        If classes or groups are no such codes, or lengths differ. Codes on an accelerator
+        are not looked at, as that would wait for it.
+
     Examples
     --------
     >>> import numpy as np
@@ -31,6 +38,10 @@ def cell_counts(y, groups, n_classes, n_groups):
     >>> cell_counts(y, groups, 2, 2).tolist()
     [[[1, 1], [0, 2]]]
     """
+    check_whole(n_classes, "n_classes", 2)
+    check_whole(n_groups, "n_groups", 1)
+    y, groups = _codes(y, "y", n_classes), _codes(groups, "groups", n_groups)
+    check_same_length(y=y, groups=groups)
     sizes = _cell_sizes(y, groups, n_classes, n_groups)
     one = sizes[1:] if n_classes == 2 else sizes
     return namespace(sizes).stack([sizes.sum(0) - one, one], -1)
@@ -94,6 +105,15 @@ def prediction_rates(y_pred, y, groups, n_classes, n_groups, counts=None):
     sums = np.bincount(triples, minlength=sizes.size * n_classes)
     sums = sums.reshape(n_classes, n_groups, n_classes).astype(np.float64)
     return one_against_rest(sums, sizes, counts)
+
+
+def _codes(values, name, n_codes):
+    """Codes of the rows, checked; those on an accelerator as far as it need not be asked."""
+    if not isinstance(values, torch.Tensor):
+        return as_codes(values, name, n_codes)
+    if values.device.type == "cpu" or values.ndim != 1 or values.dtype.is_floating_point:
+        as_codes(values.detach().cpu().numpy(), name, n_codes)
+    return values
 
 
 def _cell_sizes(y, groups, n_classes, n_groups):

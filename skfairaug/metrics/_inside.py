@@ -3,7 +3,12 @@
 import numpy as np
 from scipy.special import ndtr
 
-from skfairaug._inputs._checks import check_caution, check_tolerance
+from skfairaug._inputs._checks import (
+    as_numbers,
+    check_broadcast,
+    check_caution,
+    check_tolerance,
+)
 
 #: Nodes of the quadrature over the smallest group's statistic, in its standard errors.
 NODES = np.linspace(-5.0, 5.0, 101)
@@ -30,6 +35,12 @@ def probability_inside(statistics, errors, *, tolerance, caution=1.0):
     probability : ndarray of shape (...)
         Between 0 and 1.
 
+    Raises
+    ------
+    ValueError
+        If a statistic is NaN, an error NaN or below zero, shapes do not fit or there are
+        fewer than two groups.
+
     Notes
     -----
     With independent :math:`b_a \sim N(\hat b_a, (c s_a)^2)` of groups a,
@@ -53,9 +64,15 @@ def probability_inside(statistics, errors, *, tolerance, caution=1.0):
     """
     check_tolerance(tolerance)
     check_caution(caution)
-    values = np.asarray(statistics, dtype=np.float64)
-    spread = caution * np.asarray(errors, dtype=np.float64)
+    values = as_numbers(statistics, "statistics")
+    spread = caution * as_numbers(errors, "errors", 0)
+    check_broadcast(statistics=values, errors=spread)
     values, spread = np.broadcast_arrays(values, spread)
+    if values.ndim < 2 or values.shape[-2] < 2 or values.shape[-1] < 1:
+        raise ValueError(
+            "statistics must have shape (..., n_groups, n_statistics), of two groups or more; "
+            f"got {values.shape}."
+        )
     if values.shape[-2] == 2:
         gap = values[..., 0, :] - values[..., 1, :]
         inside = _within(gap, np.hypot(spread[..., 0, :], spread[..., 1, :]), tolerance)

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from skfairaug._inputs._checks import as_numbers
+
 
 def holm(p_values):
     r"""Adjust p-values by Holm's step-down method.
@@ -16,6 +18,11 @@ def holm(p_values):
     adjusted : ndarray of shape (n_tests,)
         Adjusted p-values: those below a level reject their hypotheses with at most that
         probability of a false rejection among all.
+
+    Raises
+    ------
+    ValueError
+        If they are not 1-D, or one is outside [0, 1].
 
     Notes
     -----
@@ -34,7 +41,9 @@ def holm(p_values):
     >>> holm([0.01, 0.04, 0.03]).round(2).tolist()
     [0.03, 0.06, 0.06]
     """
-    p_values = np.asarray(p_values, dtype=float)
+    p_values = as_numbers(p_values, "p_values", 0, 1, missing=True)
+    if p_values.ndim != 1:
+        raise ValueError(f"p_values must be 1-D; got shape {p_values.shape}.")
     tested = np.flatnonzero(~np.isnan(p_values))
     order = tested[np.argsort(p_values[tested], kind="stable")]
     steps = np.arange(len(order), 0, -1) * p_values[order]

@@ -4,7 +4,12 @@ import numpy as np
 from scipy.special import ndtr
 from sklearn.metrics import balanced_accuracy_score
 
-from skfairaug._inputs._checks import check_caution, check_tolerance
+from skfairaug._inputs._checks import (
+    as_numbers,
+    check_broadcast,
+    check_caution,
+    check_tolerance,
+)
 from skfairaug._inputs._docstrings import described_as
 from skfairaug.metrics._hard import bias
 
@@ -82,6 +87,12 @@ def expected_phi(balanced_accuracy, bias, standard_error, *, tolerance, caution=
     expected : float or ndarray
         Expected Phi of each, between 0 and 1.
 
+    Raises
+    ------
+    ValueError
+        If an accuracy is outside [0, 1], a bias outside [-1, 1], an error below zero, one
+        of them NaN, or their shapes do not fit.
+
     Notes
     -----
     With balanced accuracy :math:`\rho`, estimated bias :math:`\hat\mu`, standard error
@@ -99,9 +110,11 @@ def expected_phi(balanced_accuracy, bias, standard_error, *, tolerance, caution=
     """
     check_tolerance(tolerance)
     check_caution(caution)
-    size = np.abs(np.asarray(bias, dtype=np.float64))
-    spread = caution * np.asarray(standard_error, dtype=np.float64)
+    accuracy = as_numbers(balanced_accuracy, "balanced_accuracy", 0, 1)
+    size = np.abs(as_numbers(bias, "bias", -1, 1))
+    spread = caution * as_numbers(standard_error, "standard_error", 0)
+    check_broadcast(balanced_accuracy=accuracy, bias=size, standard_error=spread)
     scale = np.where(spread > 0, spread, 1.0)
     inside = ndtr((tolerance - size) / scale) - ndtr((-tolerance - size) / scale)
     inside = np.where(spread > 0, inside, size < tolerance)
-    return np.asarray(balanced_accuracy, dtype=np.float64) * inside
+    return accuracy * inside

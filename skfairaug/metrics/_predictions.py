@@ -1,31 +1,97 @@
 """What a classifier says on rows: scores and labels, told apart from what it cannot say."""
 
+import inspect
+from contextlib import nullcontext
+
 import numpy as np
+from sklearn import config_context
+from sklearn.frozen import FrozenEstimator
+from sklearn.pipeline import Pipeline
+from sklearn.utils.metadata_routing import get_routing_for_object
+from skorch import NeuralNet
 
 from skfairaug._inputs._checks import as_labels, check_same_length, encode_labels
 
 
-def predict_labels(estimator, X, sensitive_features):
+def predict_labels(estimator, X, sensitive_features, y=None):
     """Labels that a classifier predicts, given the groups if it asks for them.
 
     Parameters
     ----------
     estimator : classifier
-        Fitted. If its attribute `needs_sensitive_features` is true, its ``predict``
-        takes them.
+        Fitted. Its ``predict``, or that of the last step of a Pipeline, is given the groups
+        if it needs them, see :func:`needs_groups`.
     X : array-like of shape (n_samples, n_features)
         Rows.
     sensitive_features : array-like of shape (n_samples,) or (n_samples, n_columns)
         Group of every row.
+    y : array-like of shape (n_samples,), default=None
+        Recorded labels. A skorch net says the numbers of classes, which these name; None
+        takes what it says.
 
     Returns
     -------
     y_pred : ndarray of shape (n_samples,)
         Labels.
+
+    Raises
+    ------
+    TypeError
+        If `estimator` is no classifier.
     """
-    if getattr(estimator, "needs_sensitive_features", False):
-        return estimator.predict(X, sensitive_features=sensitive_features)
-    return estimator.predict(X)
+    if isinstance(estimator, type) or not hasattr(estimator, "predict"):
+        raise TypeError(
+            f"estimator must be a fitted classifier, with predict; got {estimator!r}."
+        )
+    needed = {"sensitive_features": sensitive_features} if needs_groups(estimator) else {}
+    with handing_on(estimator, "predict"):
+        y_pred = estimator.predict(X, **needed)
+    net = innermost(estimator)
+    if y is None or not isinstance(net, NeuralNet):
+        return y_pred
+    return _named(y_pred, getattr(net, "classes_", None), encode_labels(y)[1])
+
+
+def innermost(model):
+    """What predicts in the end: behind the steps of a Pipeline, inside what is frozen."""
+    while isinstance(model, Pipeline | FrozenEstimator):
+        model = model.steps[-1][1] if isinstance(model, Pipeline) else model.estimator
+    return model
+
+
+def needs_groups(model):
+    """Whether ``predict`` must be told the groups.
+
+    Parameters
+    ----------
+    model : classifier
+        Of a Pipeline the last step counts. It says so by its attribute
+        `needs_sensitive_features`, or its ``predict`` has the argument
+        `sensitive_features` without a default, as those of fairlearn.
+
+    Returns
+    -------
+    needed : bool
+        Whether it must.
+    """
+    model = innermost(model)
+    told = getattr(model, "needs_sensitive_features", None)
+    if told is not None:
+        return bool(told)
+    argument = inspect.signature(model.predict).parameters.get("sensitive_features")
+    return argument is not None and argument.default is argument.empty
+
+
+def routes_groups(model, method):
+    """Whether metadata routing takes the groups to what a method calls."""
+    return bool(get_routing_for_object(model).consumes(method, {"sensitive_features"}))
+
+
+def handing_on(model, method):
+    """Context where a Pipeline hands groups to its last step, also if nobody routed them."""
+    if isinstance(model, Pipeline) and not routes_groups(model, method):
+        return config_context(enable_metadata_routing=False)
+    return nullcontext()
 
 
 def predict_score(estimator, X):
@@ -63,6 +129,20 @@ def predict_score(estimator, X):
             "are no cut-offs."
         )
     raise ValueError(f"{name} gave scores of shape {score.shape}; two classes are expected.")
+
+
+def _named(codes, known, classes):
+    """Labels of the classes that a net predicts by number, if they are not these numbers."""
+    codes = np.asarray(codes)
+    known = np.arange(len(classes)) if known is None else np.asarray(known)
+    numbers = codes.ndim == 1 and codes.dtype.kind in "iu" and codes.max(initial=0) < len(known)
+    if (
+        set(classes.tolist()) <= set(known.tolist())
+        or len(known) != len(classes)
+        or not numbers
+    ):
+        return codes  # where they are no labels, whoever compares them says so
+    return classes[codes]
 
 
 def encode_decisions(y_true, y_pred, pos_label=None):

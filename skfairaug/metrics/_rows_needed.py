@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from skfairaug._inputs._checks import check_tolerance
+from skfairaug._inputs._checks import as_numbers, check_number, check_tolerance
 from skfairaug.metrics._constraints import get_constraint
 from skfairaug.metrics._inside import probability_inside
 
@@ -58,9 +58,8 @@ def rows_needed(
     """
     constraint = get_constraint(constraint)
     check_tolerance(tolerance)
-    if not 0 < probability < 1:
-        raise ValueError(f"probability must lie between 0 and 1; got {probability!r}.")
-    shares, rates = (np.asarray(one, dtype=np.float64) for one in (shares, rates))
+    check_number(probability, "probability", 0, 1, open_ends=True)
+    shares, rates = as_numbers(shares, "shares", 0, 1), as_numbers(rates, "rates", 0, 1)
     if shares.shape != rates.shape or shares.ndim not in (1, 2) or len(shares) < 2:
         raise ValueError(
             "shares and rates must have one entry for each of two groups or more, or for each "
@@ -74,12 +73,7 @@ def rows_needed(
             )
         shares, rates = (np.stack([one, one], -1) for one in (shares / 2, rates))
     if shares.shape[-1] != 2 or (shares <= 0).any() or shares.sum() > 1 + 1e-9:
-        raise ValueError(
-            "shares must be above 0 and sum to 1 at most, rates lie in [0, 1]; got shares "
-            f"{shares.tolist()}."
-        )
-    if (rates < 0).any() or (rates > 1).any():
-        raise ValueError(f"rates must lie in [0, 1]; got {rates.tolist()}.")
+        raise ValueError(f"shares must be above 0 and sum to 1 at most; got {shares.tolist()}.")
 
     def surely(n_rows):
         measured = constraint.statistics_and_errors(rates, n_rows * shares)

@@ -3,9 +3,15 @@
 from sklearn import get_config
 from sklearn.metrics import make_scorer
 
-from skfairaug._inputs._checks import check_tolerance
+from skfairaug._inputs._checks import check_switch, check_tolerance
 from skfairaug.metrics._constraints import get_constraint
 from skfairaug.metrics._phi import phi_score
+
+#: What to do where the groups do not arrive.
+SWITCH_ON = (
+    "Call sklearn.set_config(enable_metadata_routing=True) before the scorer is made, and "
+    "leave it on."
+)
 
 
 def make_fairness_scorer(metric, *, greater_is_better=False, absolute=True, **kwargs):
@@ -25,10 +31,16 @@ def make_fairness_scorer(metric, *, greater_is_better=False, absolute=True, **kw
     Returns
     -------
     scorer : callable
-        ``scorer(estimator, X, y, sensitive_features=...)``. It requests
-        `sensitive_features` if metadata routing is enabled when it is made; if it is
-        enabled later, call ``set_score_request(sensitive_features=True)``. Without
-        routing, scikit-learn passes scorers no metadata.
+        ``scorer(estimator, X, y, sensitive_features=...)``, which requests
+        `sensitive_features`.
+
+    Raises
+    ------
+    RuntimeError
+        If metadata routing is off. Without it scikit-learn passes scorers no groups,
+        turns the failures into scores of NaN, and a search takes its first candidate.
+    TypeError
+        If `metric` cannot be called, or a switch is not a bool.
 
     Examples
     --------
@@ -49,9 +61,15 @@ def make_fairness_scorer(metric, *, greater_is_better=False, absolute=True, **kw
     >>> bool((result["test_spd"] <= 0).all())
     True
     """
-    if absolute:
-        kwargs["metric"], metric = metric, _size
-    return _request(make_scorer(metric, greater_is_better=greater_is_better, **kwargs))
+    if not callable(metric):
+        raise TypeError(
+            "metric must be callable, as skfairaug.metrics.bias is, with y_true, y_pred and "
+            f"sensitive_features; got {metric!r}."
+        )
+    check_switch(greater_is_better, "greater_is_better")
+    check_switch(absolute, "absolute")
+    kwargs |= {"metric": metric, "absolute": absolute}
+    return _scorer(greater_is_better=greater_is_better, **kwargs)
 
 
 def phi_scorer(constraint="statistical_parity", tolerance=0.05):
@@ -74,23 +92,36 @@ def phi_scorer(constraint="statistical_parity", tolerance=0.05):
     ------
     ValueError
         If the constraint is unknown or `tolerance` is outside (0, 1].
+    RuntimeError
+        If metadata routing is off.
 
     Examples
     --------
+    >>> from sklearn import config_context
     >>> from skfairaug.metrics import phi_scorer
-    >>> scorer = phi_scorer("average_odds", tolerance=0.1)
+    >>> with config_context(enable_metadata_routing=True):
+    ...     scorer = phi_scorer("average_odds", tolerance=0.1)
     """
     get_constraint(constraint)
     check_tolerance(tolerance)
-    return _request(make_scorer(phi_score, constraint=constraint, tolerance=tolerance))
+    return _scorer(metric=phi_score, constraint=constraint, tolerance=tolerance)
 
 
-def _size(y_true, y_pred, *, sensitive_features, metric, **kwargs):
-    """Absolute value of a metric."""
-    return abs(metric(y_true, y_pred, sensitive_features=sensitive_features, **kwargs))
+def _value(y_true, y_pred, *, metric, sensitive_features=None, absolute=False, **kwargs):
+    """A metric or its size; an error with advice where the groups were not passed on."""
+    if sensitive_features is None:
+        raise ValueError(
+            "the scorer was given no sensitive_features. Pass them to what scores, such as "
+            f"cross_validate(..., params={{'sensitive_features': ...}}). {SWITCH_ON}"
+        )
+    value = metric(y_true, y_pred, sensitive_features=sensitive_features, **kwargs)
+    return abs(value) if absolute else value
 
 
-def _request(scorer):
-    if get_config()["enable_metadata_routing"]:
-        return scorer.set_score_request(sensitive_features=True)
-    return scorer
+def _scorer(**kwargs):
+    if not get_config()["enable_metadata_routing"]:
+        raise RuntimeError(
+            "scikit-learn passes a scorer no sensitive_features while metadata routing is "
+            f"off. {SWITCH_ON}"
+        )
+    return make_scorer(_value, **kwargs).set_score_request(sensitive_features=True)

@@ -6,6 +6,9 @@ from skfairaug._inputs._docstrings import cites_paper
 from skfairaug.metrics._cells import cell_counts, cell_rates
 from skfairaug.metrics._constraints import get_constraint
 
+#: Rounding by which a probability may miss [0, 1].
+SLACK = 1e-4
+
 
 @cites_paper
 def soft_bias(proba, y, groups, constraint, *, counts=None, n_groups=None):
@@ -32,6 +35,14 @@ def soft_bias(proba, y, groups, constraint, *, counts=None, n_groups=None):
         The gap of class 1 for two classes; for more, that of the class, against the
         rest, whose gap is largest in size ("bias_amplification": the mean over classes).
 
+    Raises
+    ------
+    TypeError
+        If they are no tensors, `proba` holds no floats, or `y` or `groups` no integers.
+    ValueError
+        If shapes do not fit, or a number is no probability or no code. Those on an
+        accelerator are not looked at, as that would wait for it.
+
     Notes
     -----
     The positive rate of the cell of group g and label y is replaced by its mean
@@ -53,6 +64,7 @@ def soft_bias(proba, y, groups, constraint, *, counts=None, n_groups=None):
     >>> soft_bias(torch.stack([1 - p, p], 1), y, groups, "statistical_parity")
     tensor(-0.2500)
     """
+    _check_tensors(proba, y, groups)
     if n_groups is None:
         n_groups = int(groups.max()) + 1 if counts is None else counts.shape[-2]
     n_classes = proba.shape[1]
@@ -63,3 +75,22 @@ def soft_bias(proba, y, groups, constraint, *, counts=None, n_groups=None):
     if n_classes == 2:
         return constraint.gap(rates, counts)[0]
     return constraint.over_classes(constraint.class_gaps(rates, counts))
+
+
+def _check_tensors(proba, y, groups):
+    expected = ("proba", proba, True), ("y", y, False), ("groups", groups, False)
+    for name, tensor, floating in expected:
+        if not isinstance(tensor, torch.Tensor) or tensor.is_floating_point() != floating:
+            kind = "floats" if floating else "integers"
+            came = tensor.dtype if isinstance(tensor, torch.Tensor) else type(tensor).__name__
+            raise TypeError(f"{name} must be a tensor of {kind}; got {came}.")
+    if proba.ndim != 2 or proba.shape[1] < 2 or {y.shape, groups.shape} != {proba.shape[:1]}:
+        raise ValueError(
+            "proba must have shape (n_samples, n_classes), y and groups (n_samples,); got "
+            f"{tuple(proba.shape)}, {tuple(y.shape)} and {tuple(groups.shape)}."
+        )
+    if proba.device.type == "cpu" and ((proba < -SLACK) | (proba > 1 + SLACK)).any():
+        raise ValueError(
+            f"proba must hold probabilities; got {proba.min():g} to {proba.max():g}. Of "
+            "logits take the softmax first."
+        )

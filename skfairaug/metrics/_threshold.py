@@ -5,10 +5,15 @@ from typing import NamedTuple
 import numpy as np
 
 from skfairaug._inputs._checks import (
+    as_codes,
+    as_numbers,
+    check_caution,
     check_labels_present,
+    check_number,
     check_same_length,
     check_scores,
     check_tolerance,
+    check_whole,
 )
 from skfairaug.metrics._constraints import get_constraint
 from skfairaug.metrics._inside import probability_inside
@@ -92,8 +97,8 @@ def threshold_curve(y_true, score, groups, constraint, n_groups=None, *, max_thr
     Raises
     ------
     ValueError
-        If a score is NaN, lengths differ, a label does not occur, or a cell that the
-        measure needs has no rows.
+        If a score is NaN, labels are not 0 and 1, groups are no codes, lengths differ, a
+        label does not occur, or a cell that the measure needs has no rows.
 
     Notes
     -----
@@ -113,9 +118,12 @@ def threshold_curve(y_true, score, groups, constraint, n_groups=None, *, max_thr
     array([ 0. , -0.5, -1. , -0.5,  0. ])
     """
     constraint = get_constraint(constraint)
-    y_true, groups = np.asarray(y_true), np.asarray(groups)
+    check_whole(max_thresholds, "max_thresholds", 2)
+    if n_groups is not None:
+        check_whole(n_groups, "n_groups", 1)
+    y_true, groups = as_codes(y_true, "y_true", 2), as_codes(groups, "groups", n_groups)
     score = _finite(score)
-    check_same_length(y_true=y_true, score=score, sensitive_features=groups)
+    check_same_length(y_true=y_true, score=score, groups=groups)
     n_groups = int(groups.max()) + 1 if n_groups is None else n_groups
     check_labels_present(y_true, (0, 1))
     constraint.check(y_true, groups, (0, 1), range(n_groups))
@@ -157,6 +165,13 @@ def choose_threshold(curve, *, tolerance, caution=1.0, slack=0.0, confidence=Non
     index : int
         Position in `curve`.
 
+    Raises
+    ------
+    TypeError
+        If `curve` is none.
+    ValueError
+        If a number is out of its range, or the curve is empty or holds a NaN.
+
     Notes
     -----
     Among the cut-offs whose estimated bias is smaller than the tolerance, the one with
@@ -188,6 +203,11 @@ def choose_threshold(curve, *, tolerance, caution=1.0, slack=0.0, confidence=Non
     0.55
     """
     check_tolerance(tolerance)
+    check_caution(caution)
+    check_number(slack, "slack", 0, 1)
+    if confidence is not None:
+        check_number(confidence, "confidence", 0, 1, open_ends=True)
+    _check_curve(curve)
     size, accuracy = np.abs(curve.bias), curve.balanced_accuracy
     if confidence is not None:
         probability = curve.probability_inside(tolerance, caution)
@@ -204,6 +224,16 @@ def choose_threshold(curve, *, tolerance, caution=1.0, slack=0.0, confidence=Non
     close = expected >= expected.max() - slack
     bias = np.where(close, -size, -np.inf) if slack else 0.0 * size
     return _best(bias, expected, accuracy, -size)
+
+
+def _check_curve(curve):
+    if not isinstance(curve, ThresholdCurve):
+        raise TypeError(
+            f"curve must be a ThresholdCurve, as threshold_curve returns; got {curve!r}."
+        )
+    for name in ("balanced_accuracy", "bias", "standard_error"):
+        if as_numbers(getattr(curve, name), f"curve.{name}").size == 0:
+            raise ValueError(f"curve.{name} is empty; there is nothing to choose from.")
 
 
 def _best(*keys):
@@ -235,7 +265,9 @@ def _expected_phi(curve, at, tolerance, caution, slack):
 
 
 def _finite(score):
-    score = np.asarray(score, dtype=np.float64)
+    score = as_numbers(score, "score", missing=True)
+    if score.ndim != 1:
+        raise ValueError(f"score must be 1-D, one per row; got shape {score.shape}.")
     check_scores(score)
     largest = np.finfo(np.float64).max / 4  # so that halfway between two is finite
     return np.clip(score, -largest, largest)

@@ -4,7 +4,7 @@ from numbers import Integral, Real
 
 from skfairaug._engine._debiasing_task import fine_tune
 from skfairaug._engine._parameters import parameters
-from skfairaug._inputs._interval import Interval
+from skfairaug._inputs._intervals import Interval
 from skfairaug.rivals._adversary import Adversary, Opponent, first_callback
 from skfairaug.rivals._trained_anew import TrainedAnew
 from skfairaug.steps.penalty import weighted_cross_entropy

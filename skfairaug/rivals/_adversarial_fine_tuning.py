@@ -11,7 +11,7 @@ from skfairaug._engine._debiasing_task import Batch, fine_tune
 from skfairaug._engine._parameters import parameters
 from skfairaug._inputs._contexts import evaluating
 from skfairaug._inputs._encoder import Encoder, find_head
-from skfairaug._inputs._interval import Interval
+from skfairaug._inputs._intervals import Interval
 from skfairaug._inputs._models import predict_log_proba
 from skfairaug.metrics._soft import soft_bias
 from skfairaug.rivals._fine_tuning import FineTuning

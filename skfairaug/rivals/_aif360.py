@@ -11,7 +11,7 @@ from sklearn.utils._param_validation import StrOptions
 from skfairaug._engine._parameters import parameters
 from skfairaug._engine._post_processor import PostProcessor
 from skfairaug._engine._scores import favourable_score
-from skfairaug._inputs._interval import Interval
+from skfairaug._inputs._intervals import Interval
 from skfairaug.metrics._constraints import get_constraint
 from skfairaug.metrics._hard import bias
 from skfairaug.metrics._threshold import threshold_curve

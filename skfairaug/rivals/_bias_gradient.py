@@ -11,7 +11,7 @@ from skfairaug._engine._parameters import parameters
 from skfairaug._engine._training import check_finite
 from skfairaug._inputs._contexts import evaluating
 from skfairaug._inputs._encoder import find_head, weight_layers
-from skfairaug._inputs._interval import Interval
+from skfairaug._inputs._intervals import Interval
 from skfairaug._inputs._models import log_probabilities, predict_log_proba
 from skfairaug.rivals._fine_tuning import FineTuning
 

@@ -6,7 +6,7 @@ import numpy as np
 from fairlearn import preprocessing
 
 from skfairaug._engine._parameters import parameters
-from skfairaug._inputs._interval import Interval
+from skfairaug._inputs._intervals import Interval
 from skfairaug.rivals._in_processing import InProcessor, balanced_weights
 from skfairaug.rivals._known_groups import NeedsGroups
 

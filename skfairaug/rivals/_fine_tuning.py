@@ -3,7 +3,7 @@
 from numbers import Integral, Real
 
 from skfairaug._engine._parameters import parameters
-from skfairaug._inputs._interval import Interval
+from skfairaug._inputs._intervals import Interval
 from skfairaug.rivals._net_rival import NetRival
 
 

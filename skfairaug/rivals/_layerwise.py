@@ -10,7 +10,7 @@ from sklearn.ensemble import GradientBoostingRegressor
 
 from skfairaug._engine._parameters import parameters
 from skfairaug._inputs._encoder import weight_layers
-from skfairaug._inputs._interval import Interval
+from skfairaug._inputs._intervals import Interval
 from skfairaug.rivals._fine_tuning import WeightSearch
 
 

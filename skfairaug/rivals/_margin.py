@@ -4,7 +4,7 @@ from numbers import Real
 
 from skfairaug._engine._classifier_holder import BoundsBias
 from skfairaug._engine._parameters import parameters
-from skfairaug._inputs._interval import Interval
+from skfairaug._inputs._intervals import Interval
 
 
 @parameters

@@ -10,7 +10,7 @@ from skfairaug._engine._decisions import DecidesByScore
 from skfairaug._engine._parameters import parameters
 from skfairaug._engine._post_processor import PostProcessor
 from skfairaug._engine._scores import favourable_score, log_odds
-from skfairaug._inputs._interval import Interval
+from skfairaug._inputs._intervals import Interval
 from skfairaug.metrics._constraints import DIFFERENCES, get_constraint
 from skfairaug.rivals._known_groups import NeedsGroups
 from skfairaug.rivals._margin import KeepsMargin

@@ -6,7 +6,7 @@ from numbers import Integral, Real
 import torch
 
 from skfairaug._engine._parameters import parameters
-from skfairaug._inputs._interval import Interval
+from skfairaug._inputs._intervals import Interval
 from skfairaug.rivals._fine_tuning import WeightSearch
 
 

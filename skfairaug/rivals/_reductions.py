@@ -11,7 +11,7 @@ from fairlearn import reductions
 
 from skfairaug._engine._classifier_holder import BoundsBias
 from skfairaug._engine._parameters import parameters
-from skfairaug._inputs._interval import Interval
+from skfairaug._inputs._intervals import Interval
 from skfairaug.metrics._cells import cell_counts, prediction_rates
 from skfairaug.metrics._constraints import get_constraint
 from skfairaug.metrics._phi import expected_phi

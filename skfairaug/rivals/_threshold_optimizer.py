@@ -9,7 +9,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from skfairaug._engine._parameters import parameters
 from skfairaug._engine._post_processor import PostProcessor
 from skfairaug._engine._scores import favourable_score
-from skfairaug._inputs._interval import Interval
+from skfairaug._inputs._intervals import Interval
 from skfairaug.metrics._constraints import get_constraint
 from skfairaug.rivals._known_groups import NeedsGroups
 from skfairaug.rivals._margin import KeepsMargin

@@ -12,7 +12,7 @@ from skfairaug._engine._estimator import split_cells
 from skfairaug._engine._parameters import parameters
 from skfairaug._engine._selection import Goal
 from skfairaug._inputs._checks import check_tolerance
-from skfairaug._inputs._interval import Interval
+from skfairaug._inputs._intervals import Interval
 from skfairaug._inputs._models import check_output
 from skfairaug._inputs._rows import batches_of, on_device
 from skfairaug.metrics._constraints import get_constraint

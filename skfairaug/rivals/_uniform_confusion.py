@@ -9,7 +9,7 @@ from torch.nn import functional as F
 from skfairaug._engine._parameters import parameters
 from skfairaug._inputs._contexts import evaluating
 from skfairaug._inputs._encoder import Encoder, find_head
-from skfairaug._inputs._interval import Interval
+from skfairaug._inputs._intervals import Interval
 from skfairaug._inputs._rows import at
 from skfairaug.rivals._adversarial_fine_tuning import watched_input
 from skfairaug.rivals._trained_anew import TrainedAnew

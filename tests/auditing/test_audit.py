@@ -3,6 +3,8 @@
 import numpy as np
 import pandas as pd
 import pytest
+import sklearn
+from fairlearn import postprocessing as fairlearn
 from fairlearn.metrics import (
     MetricFrame,
     false_positive_rate,
@@ -11,8 +13,11 @@ from fairlearn.metrics import (
 )
 from scipy.stats import hypergeom
 from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, balanced_accuracy_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from skfairaug import audit
 from skfairaug.auditing import audit_predictions
@@ -23,6 +28,7 @@ from skfairaug.auditing._resampling import (
     smooth_counts,
 )
 from skfairaug.metrics import CONSTRAINTS, Constraint, bias, holm
+from skfairaug.rivals import ThresholdOptimizer
 
 NOTIONS = ["statistical_parity", "equal_opportunity", "average_odds", "equalized_odds"]
 
@@ -358,6 +364,55 @@ def test_estimators_and_post_processors(rows, net):
     assert audit(ByGroup(), rows.X, rows.y, **params).gaps["gap"].iloc[0] == -1
     before = audit(classifier, rows.X, rows.y, before=ByGroup(), **params).before
     assert before.gaps["gap"].iloc[0] == -1
+
+
+@pytest.mark.parametrize("routing", [False, True])
+@pytest.mark.parametrize("kind", [ThresholdOptimizer, fairlearn.ThresholdOptimizer])
+def test_a_pipeline_that_ends_in_what_asks_for_the_groups(kind, routing, rows):
+    X = rows.X.astype(float)  # fairlearn's fails on float32 scores under pandas 3
+    step = kind(estimator=LogisticRegression())
+    if kind is fairlearn.ThresholdOptimizer:
+        step.set_params(predict_method="auto")
+    with sklearn.config_context(enable_metadata_routing=routing):
+        if routing:
+            step.set_fit_request(sensitive_features=True)
+            step.set_predict_request(sensitive_features=True)
+        model = make_pipeline(StandardScaler(), step)
+        name = "sensitive_features" if routing else f"{model.steps[-1][0]}__sensitive_features"
+        model.fit(X, rows.y, **{name: rows.group})
+        params = {"sensitive_features": rows.group, "n_resamples": 100, "random_state": 0}
+        report = audit(model, X, rows.y, **params)
+        alone = audit(step, model[:-1].transform(X), rows.y, **params)
+    assert report.settings["model"] == "ThresholdOptimizer"
+    assert abs(report.gaps["gap"].iloc[0]) < 0.2
+    assert alone.verdict == report.verdict
+
+
+def test_labels_that_fit_takes_are_labels_of_an_audit(rows, net):
+    params = {"sensitive_features": rows.group, "n_resamples": 100, "random_state": 0}
+    names = np.array(["bad", "good"])[rows.y]
+    plain = audit(net, rows.X, rows.y, **params)
+    for one in (net, FrozenEstimator(net), make_pipeline(FunctionTransformer(), net)):
+        named = audit(one, rows.X, names, before=net, **params)
+        assert named.settings["favourable"] == "good"
+        pd.testing.assert_frame_equal(named.by_group, plain.by_group)
+        assert named.changes["changed"].sum() == 0
+
+
+def test_numbers_of_classes_that_are_labels_stay_what_they_are(rows, net):
+    """A net that knows three classes, audited on rows with two of them."""
+    net.classes_inferred_ = np.arange(3)
+    y = rows.y + 1
+    y_pred = net.predict(rows.X)
+    assert set(y_pred) == {0, 1}
+    with pytest.raises(ValueError, match=r"The predictions hold \[0\], but the labels are"):
+        audit(net, rows.X, y, sensitive_features=rows.group)
+
+
+@pytest.mark.parametrize("estimator", [None, "net", LogisticRegression, StandardScaler()])
+def test_what_cannot_be_audited(estimator, rows):
+    with pytest.raises(TypeError, match="estimator must be a fitted classifier, with predict"):
+        audit(estimator, rows.X, rows.y, sensitive_features=rows.group)
 
 
 def test_strings_and_several_classes(decisions):

@@ -8,6 +8,7 @@ from html.parser import HTMLParser
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 
 from skfairaug.auditing import audit_predictions
 
@@ -159,7 +160,6 @@ def test_fragment_needs_no_matplotlib(report):
 
 
 def test_model_card(report, tmp_path):
-    yaml = pytest.importorskip("yaml")
     card = report.to_model_card(
         name="net: 1", data="loans # 2026", metadata={"license": "bsd-3-clause", "tags": ["a"]}
     )
@@ -181,6 +181,26 @@ def test_model_card(report, tmp_path):
     path = tmp_path / "README.md"
     assert report.to_model_card(path) is None
     assert path.read_text("utf-8").startswith("---\nlibrary_name: ")
+
+
+def test_metadata_that_yaml_cannot_write(report):
+    with pytest.raises(ValueError, match=r"metadata must hold texts, numbers.*got array"):
+        report.to_model_card(metadata={"scores": np.arange(2)})
+
+
+@pytest.mark.parametrize("text", ["a: b", "- x", "#", "\x7f", "é😀", "yes", "1", "{", "a\nb"])
+def test_any_text_comes_back_from_the_header(report, text):
+    card = report.to_model_card(data=text, metadata={text: [text]})
+    header = yaml.safe_load(card.split("---\n", 2)[1])
+    assert header["model-index"][0]["results"][0]["dataset"]["name"] == text
+    assert header[text] == [text]
+
+
+def test_heads_are_what_a_person_would_write(report, page):
+    for head in ("selection rate", "how many get the favourable decision", "p-value"):
+        assert head in page.text
+    card = report.to_model_card()
+    assert "| sex | people | base rate | selection rate | true positive rate |" in card
 
 
 def test_tables_of_the_card_hold_together(report):

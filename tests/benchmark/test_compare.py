@@ -14,19 +14,20 @@ import torch
 from joblib import parallel_config
 from sklearn import config_context
 from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin, clone
+from sklearn.compose import make_column_transformer
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, balanced_accuracy_score
 from sklearn.model_selection import StratifiedKFold
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import FunctionTransformer, StandardScaler
+from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 from sklearn.utils import check_random_state
 from skorch import NeuralNetBinaryClassifier, NeuralNetClassifier
 from skorch.callbacks import Callback
 
 from skfairaug import FairAugmentFineTuner
-from skfairaug.benchmark import compare
+from skfairaug.benchmark import compare, summarize
 from skfairaug.benchmark._protocol import split_rows
 from skfairaug.benchmark._results import MEASURES
 from skfairaug.metrics import bias
@@ -171,6 +172,64 @@ def test_a_failing_rival_is_told_and_stops_nothing(data):
     assert frame.loc["good", "balanced_accuracy"].gt(0.5).all()
 
 
+class FailsIn(TransformerMixin, BaseEstimator):
+    """Refuses a split: to be fitted on it, or to transform its test part."""
+
+    def __init__(self, verb, split, random_state=None):
+        self.verb = verb
+        self.split = split
+        self.random_state = random_state
+
+    def fit(self, X, y):
+        self.n_ = len(X)
+        if (self.verb, self.random_state) == ("fit", self.split):
+            raise ValueError("never seen")
+        return self
+
+    def transform(self, X):
+        if (self.verb, self.random_state, len(X)) == ("transform", self.split, 48):
+            raise ValueError("never seen")
+        return np.asarray(X)
+
+
+@pytest.mark.parametrize(
+    ("verb", "told"),
+    [
+        ("fit", "PreparationError: the preprocessor failed: ValueError: never seen"),
+        ("transform", "ValueError: never seen"),
+    ],
+)
+def test_a_preprocessor_that_fails_on_a_split_stops_nothing(verb, told, data, tmp_path):
+    models = {"lr": LogisticRegression(), "threshold": ThresholdOnly(None)}
+    arguments = {"estimator": LogisticRegression(), "cv": 3, "path": tmp_path / "runs.csv"}
+    frame = compare(models, preprocessor=FailsIn(verb, 1), **arguments, **data)
+    assert frame["error"].tolist() == ["", told, ""] * 2
+    assert frame["balanced_accuracy"].isna().tolist() == [False, True, False] * 2
+    assert frame["n_test"].tolist() == [48] * 6
+    assert summarize(frame)["n_errors"].tolist() == [1, 1]
+    whole = compare(models, preprocessor=FailsIn(verb, 9), **arguments, **data)
+    assert whole["error"].tolist() == [""] * 6
+
+
+def test_columns_that_differ_from_split_to_split(data, unfitted_net, tuner):
+    """The network fits the columns of one split; whoever needs none is judged on both."""
+    data["X"] = data["X"].assign(rare=["common"] * 239 + ["rare"])
+    encoder = make_column_transformer(
+        (OneHotEncoder(sparse_output=False), ["rare"]), remainder="passthrough"
+    )
+    row, others = np.array([239]), np.arange(239)
+    splits = {0: (others[:100], others[100:150], np.append(others[150:], row))}
+    splits[1] = np.append(others[:100], row), others[100:150], others[150:]
+    encoder = encoder.set_params(onehotencoder__handle_unknown="ignore")
+    net = unfitted_net.set_params(module__n_features=6)
+    models = {"tuned": tuner, "lr": LogisticRegression()}
+    frame = compare(models, estimator=net, preprocessor=encoder, cv=splits, **data)
+    frame = frame.set_index(["method", "split"])["error"]
+    assert "the biased classifier failed: ValueError" in frame["tuned", 0]
+    assert "5" in frame["tuned", 0]
+    assert frame.drop(("tuned", 0)).tolist() == [""] * 3
+
+
 def test_groups_and_warnings(data):
     row = compare({"told": NeedsGroup()}, cv=1, **data).iloc[0]
     assert row["needs_sensitive_features"]
@@ -255,7 +314,7 @@ def test_a_second_call_resumes(data, tmp_path):
     models["more"] = LogisticRegression()
     second = compare(models, cv=3, path=path, **data)
     assert len(CountsRows.seen) == 3  # one new split; what failed is tried again
-    assert len(pd.read_csv(path)) == 4 + 1 + 3 + 3
+    assert len(pd.read_csv(path)) == 9  # a row for each method and split
     assert second["method"].tolist() == ["counted"] * 3 + ["bad"] * 3 + ["more"] * 3
     old = second[second["run"].isin(first["run"])].reset_index(drop=True)
     pd.testing.assert_frame_equal(settle(old), settle(first), check_dtype=False)
@@ -438,12 +497,30 @@ SPLIT = np.arange(100), np.arange(100, 150), np.arange(150, 240)
     [
         ({"mitigators": {}}, r"must be a dict of name -> classifier; got \{\}"),
         ({"mitigators": {"x": StandardScaler()}}, "'x' has no fit and predict"),
+        ({"mitigators": {"x": ThresholdOnly}}, "'x' is the class ThresholdOnly, an instance"),
+        ({"mitigators": {3: LogisticRegression()}}, "must be text in one line; got 3"),
+        ({"mitigators": {"a\nb": LogisticRegression()}}, "must be text in one line"),
+        ({"estimator": "net"}, "estimator must be a classifier, a function.*got 'net'"),
+        ({"estimator": StandardScaler()}, "estimator must be a classifier"),
+        ({"estimator": LogisticRegression}, "estimator must be a classifier"),
+        ({"preprocessor": "scale"}, "preprocessor must be a transformer.*got 'scale'"),
+        ({"preprocessor": StandardScaler}, "preprocessor must be a transformer"),
+        ({"path": 3}, "path must name a CSV file, or be None; got 3"),
         ({"mitigators": {"x": CountsValidation()}}, "'x' debiases a fitted classifier"),
         (
             {"mitigators": {"x": make_pipeline(CountsValidation(LogisticRegression()))}},
             "'x' is a Pipeline that would debias a classifier of its own",
         ),
         ({"cv": 0}, "cv must be at least 1; got 0"),
+        ({"cv": {}}, "cv is an empty dict; at least one split is needed"),
+        ({"cv": True}, "cv must be a number or list of seeds.*got True"),
+        ({"cv": [True, False]}, "cv must be a number or list of seeds"),
+        ({"cv": "all"}, "cv must be a number or list of seeds.*got 'all'"),
+        ({"cv": None}, "cv must be a number or list of seeds.*got None"),
+        ({"cv": {0: 5}}, "must be three arrays of indices"),
+        ({"cv": {True: SPLIT}}, "keys of cv must be seeds, 0 or larger; got True"),
+        ({"cv": {0: (*SPLIT[:2], np.repeat(SPLIT[2], 2))}}, "a test row twice"),
+        ({"cv": {0: (SPLIT[0], SPLIT[0][:9], SPLIT[2])}}, "validation rows among its training"),
         ({"cv": [1, 1]}, r"distinct seeds, 0 or larger; got \[1, 1\]"),
         ({"constraint": "luck"}, "Unknown constraint 'luck'"),
         ({"tolerance": 2}, "tolerance"),
@@ -459,6 +536,27 @@ def test_bad_input(data, changes, message):
     arguments = {"mitigators": {"lr": LogisticRegression()}} | data | changes
     with pytest.raises(ValueError, match=message):
         compare(**arguments)
+
+
+@pytest.mark.parametrize("name", ["progress", "drop_sensitive"])
+def test_switches(name, data):
+    with pytest.raises(TypeError, match=f"{name} must be True or False; got 'no'"):
+        compare({"lr": LogisticRegression()}, **(data | {name: "no"}))
+
+
+class Overlaps:
+    """A splitter that tests on what it trains on."""
+
+    def split(self, X, y=None, groups=None):
+        yield np.arange(200), np.arange(100, 240)
+
+    def get_n_splits(self, X=None, y=None, groups=None):
+        return 1
+
+
+def test_a_splitter_whose_parts_overlap(data):
+    with pytest.raises(ValueError, match="test rows among its training or validation"):
+        compare({"lr": LogisticRegression()}, cv=Overlaps(), **data)
 
 
 def test_other_processes_through_dask(data, net, tuner):

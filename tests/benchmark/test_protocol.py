@@ -46,6 +46,16 @@ def net():
     ).fit(train.X, train.y)
 
 
+def test_the_number_of_threads_is_as_before(net):
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        test_debias_reports_what_the_predictions_give(net)
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+
+
 def test_debias_reports_what_the_predictions_give(net):
     splits = [split(seed=s) for s in range(3)]
     tuner = FairAugmentFineTuner(net, max_epochs=2, tolerance=0.2, random_state=0)

@@ -154,6 +154,29 @@ def test_bad_input(results, changes, message):
         summarize(results, **changes)
 
 
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"confidence_level": 95}, r"confidence_level must be a number in \(0, 1\); got 95"),
+        ({"confidence_level": True}, "confidence_level must be"),
+        ({"confidence_level": float("nan")}, "confidence_level must be"),
+        ({"random_state": True}, "random_state must be a whole number, 0 or more; got True"),
+        ({"random_state": "a"}, "random_state must be a whole number"),
+        ({"results": None}, "results must be a DataFrame, as compare returns.*got NoneType"),
+    ],
+)
+def test_nonsense(results, changes, message):
+    with pytest.raises(ValueError, match=message):
+        summarize(**({"results": results} | changes))
+
+
+def test_results_that_are_none(results):
+    with pytest.raises(ValueError, match=r"with rows; got shape \(0, "):
+        summarize(results.iloc[:0])
+    with pytest.raises(ValueError, match=r"results lack the columns \['bias'\]; they have"):
+        summarize(results.drop(columns="bias"))
+
+
 def test_goals_are_not_mixed(results):
     results.loc[3, "tolerance"] = 0.1
     with pytest.raises(ValueError, match="hold 2 goals"):

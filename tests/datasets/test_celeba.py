@@ -92,6 +92,26 @@ def test_layouts(folder, layout, tmp_path):
     assert faces.test.sensitive_features.index.tolist() == [0, 1]
 
 
+@pytest.mark.parametrize("csv", [False, True])
+@pytest.mark.parametrize("name", ["list_attr_celeba", "list_eval_partition"])
+@pytest.mark.parametrize("damage", [lambda text: text[: len(text) // 2], None])
+def test_damaged_lists(damage, name, csv, tmp_path):
+    write_celeba(tmp_path, csv=csv)
+    path = tmp_path / f"{name}.{'csv' if csv else 'txt'}"
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join(lines[:-1]) if damage is None else damage(path.read_text()))
+    with pytest.raises(OSError, match=r"damaged.*Get the lists again from https") as caught:
+        fetch_celeba(tmp_path)
+    assert str(path) in str(caught.value)
+
+
+def test_a_page_in_place_of_a_list(tmp_path):
+    write_celeba(tmp_path)
+    (tmp_path / "list_attr_celeba.txt").write_text("<html>moved</html>")
+    with pytest.raises(OSError, match=r"list_attr_celeba.txt is damaged: no number in its"):
+        fetch_celeba(tmp_path)
+
+
 def test_several_attributes(celeba):
     faces = fetch_celeba(celeba, sensitive=["Young", "Male"], partition="validation")
     groups = faces.validation.sensitive_features

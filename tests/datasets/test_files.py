@@ -5,6 +5,7 @@ import io
 import re
 import sys
 import zipfile
+from dataclasses import replace
 
 import pandas as pd
 import pytest
@@ -113,8 +114,29 @@ def zipped(text):
     return buffer.getvalue()
 
 
+def md5(text):
+    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
+
+
 @pytest.fixture
-def publisher(monkeypatch):
+def tiny(monkeypatch):
+    """Checksums of the files above, in place of the published ones'."""
+    expected = {
+        "adult.data": md5(TRAIN),
+        "adult.test": md5(TEST),
+        "compas-scores-two-years.csv": md5(COMPAS),
+        "bank-additional-full.csv": md5(BANK),
+    }
+    for package in (_adult, _bank, _compas):
+        files = tuple(
+            replace(file, md5=("0" * 32, expected[file.name]), n_rows=7)
+            for file in package.FILES
+        )
+        monkeypatch.setattr(package, "FILES", files)
+
+
+@pytest.fixture
+def publisher(monkeypatch, tiny):
     """Stand-in for the network: file name -> content, with checksums that fit."""
     content = {
         "adult.data": TRAIN.encode(),
@@ -128,24 +150,7 @@ def publisher(monkeypatch):
         asked.append(url)
         path.write_bytes(content[url.rsplit("/", 1)[1]])
 
-    def md5(text):
-        return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
-
-    expected = {
-        "adult.data": md5(TRAIN),
-        "adult.test": md5(TEST),
-        "compas-scores-two-years.csv": md5(COMPAS),
-        "bank-additional-full.csv": md5(BANK),
-    }
     monkeypatch.setattr(_files, "download", download)
-    for package in (_adult, _bank, _compas):
-        files = tuple(
-            _files.DataFile(
-                file.name, file.url, ("0" * 32, expected[file.name]), file.member, file.columns
-            )
-            for file in package.FILES
-        )
-        monkeypatch.setattr(package, "FILES", files)
     return {"content": content, "asked": asked}
 
 
@@ -164,7 +169,7 @@ def write_adult(folder):
 
 
 @pytest.mark.parametrize("direct", [False, True])
-def test_files_in_place(direct, tmp_path, no_network):
+def test_files_in_place(direct, tmp_path, no_network, tiny):
     write_adult(tmp_path if direct else tmp_path / "adult")
     X, y, race = fetch_adult(tmp_path, sensitive="race", return_X_y=True)
     assert X["age"].tolist() == [25, 39, 61]  # adult.test first; the row with "?" is out
@@ -178,7 +183,7 @@ def test_files_in_place(direct, tmp_path, no_network):
     assert encoded["native-country=Cuba"].tolist() == [1, 0, 1]
 
 
-def test_data_home_from_the_environment(tmp_path, monkeypatch):
+def test_data_home_from_the_environment(tmp_path, monkeypatch, tiny):
     monkeypatch.setenv("SKFAIRAUG_DATA", str(tmp_path))
     write_adult(tmp_path / "adult")
     assert len(fetch_adult(download_if_missing=False).data) == 3
@@ -218,6 +223,58 @@ def test_download_of_an_archive(tmp_path, publisher):
     assert bunch.data["age"].tolist() == [25]  # "unknown" is a missing value
     assert bunch.sensitive_features.tolist() == ["25 or over"]
     assert bunch.target.tolist() == [1]
+
+
+@pytest.mark.parametrize("name", ["adult.data", "adult.test"])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda text: text[: len(text) // 2],
+        lambda text: text[: text.rindex("K") - 1],  # the last label
+        lambda text: text.replace("Cuba", "Kuba"),
+        lambda text: "<html>This page has moved.</html>",
+        lambda text: "",
+    ],
+)
+def test_damaged_files(damage, name, tmp_path, publisher):
+    write_adult(tmp_path)
+    path = tmp_path / name
+    path.write_text(damage(path.read_text()))
+    with pytest.raises(OSError, match="is damaged or not the published file") as caught:
+        fetch_adult(tmp_path)
+    assert str(caught.value).startswith(str(path))
+    url = next(file.url for file in _adult.FILES if file.name == name)
+    assert f"{path.stat().st_size} bytes" in str(caught.value)
+    assert f"Get it again from {url}, and put it there" in str(caught.value)
+    assert publisher["asked"] == []  # nothing of the caller's is overwritten
+
+
+def test_line_ends_do_not_count(tmp_path, tiny, no_network):
+    write_adult(tmp_path)
+    expected = fetch_adult(tmp_path)
+    for name in ("adult.data", "adult.test"):
+        (tmp_path / name).write_bytes((tmp_path / name).read_bytes().replace(b"\n", b"\r\n"))
+    pd.testing.assert_frame_equal(fetch_adult(tmp_path).data, expected.data)
+
+
+def test_a_damaged_copy_with_fewer_columns(tmp_path, publisher):
+    fetch_compas(tmp_path)
+    path = tmp_path / "compas" / "compas-scores-two-years.csv"
+    whole = path.read_text()
+    lines = whole.splitlines(keepends=True)
+    for content in (
+        "".join(lines[:-1]),
+        whole[:-2],  # the last label
+        "".join(lines[1:]),
+        lines[0],
+        "",
+        whole.replace(",", ";"),
+    ):
+        path.write_text(content)
+        with pytest.raises(OSError, match=r"compas-scores-two-years.csv is damaged or not"):
+            fetch_compas(tmp_path)
+    path.write_text(whole)
+    assert len(fetch_compas(tmp_path).data) == 2
 
 
 @pytest.mark.parametrize("content", [b"not an archive", None])
@@ -302,7 +359,7 @@ def seen(bunch):
 
 
 @pytest.mark.parametrize("encode", [None, "onehot"])
-def test_compas_keeps_persons_to_itself(encode, tmp_path):
+def test_compas_keeps_persons_to_itself(encode, tmp_path, tiny):
     (tmp_path / "compas-scores-two-years.csv").write_text(COMPAS)
     bunch = fetch_compas(tmp_path, encode=encode, sensitive=["sex", "race"])
     assert len(bunch.data) == 2

@@ -1,9 +1,11 @@
 """CIFAR-10S from files of both formats, skewed digits, and gray copies."""
 
+import hashlib
 import io
 import pickle
 import sys
 import tarfile
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -12,7 +14,7 @@ import torch
 from numpy.testing import assert_array_equal
 from sklearn.utils._param_validation import InvalidParameterError
 
-from skfairaug.datasets import _files, fetch_cifar10s, make_skewed_digits, to_gray
+from skfairaug.datasets import _cifar10, _files, fetch_cifar10s, make_skewed_digits, to_gray
 from skfairaug.datasets._cifar10 import ARCHIVE, BATCHES, FOLDER, PARQUET
 from skfairaug.datasets._skew import plan_skew
 from skfairaug.modules import SmallConvNet, make_image_net
@@ -235,6 +237,13 @@ def pixels():
     }
 
 
+@pytest.fixture(autouse=True)
+def tiny(monkeypatch, request):
+    """Numbers of images of the tiny CIFAR-10, unless the published one is read."""
+    if "data_home" not in request.fixturenames:
+        monkeypatch.setattr(_cifar10, "N_IMAGES", {"train": 10 * N_TRAIN, "test": 10 * N_TEST})
+
+
 def write_parquet(folder, pixels, size=(32, 32)):
     pyarrow, pillow = pytest.importorskip("pyarrow"), pytest.importorskip("PIL.Image")
     from pyarrow import parquet
@@ -300,8 +309,11 @@ LAYOUTS = {
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_all_layouts_give_the_same(layout, tmp_path, pixels):
+def test_all_layouts_give_the_same(layout, tmp_path, pixels, monkeypatch):
     LAYOUTS[layout](tmp_path, pixels)
+    for archive in tmp_path.rglob(ARCHIVE.name):
+        found = hashlib.md5(archive.read_bytes(), usedforsecurity=False).hexdigest()
+        monkeypatch.setattr(_cifar10, "ARCHIVE", replace(ARCHIVE, md5=(found,)))
     cifar = fetch_cifar10s(tmp_path, skew=0.9, n_validation=10, download_if_missing=False)
     X, y = pixels["train"]
     for part in (cifar.train, cifar.validation):
@@ -365,6 +377,42 @@ def test_a_batch_that_would_run_code(tmp_path, pixels):
     with pytest.raises(
         pickle.UnpicklingError, match=r"builtins\.print has no place in a batch"
     ):
+        fetch_cifar10s(tmp_path)
+
+
+@pytest.mark.parametrize("content", [b"", b"<html>moved</html>", None])
+def test_damaged_batches(content, tmp_path, pixels):
+    write_batches(tmp_path, pixels)
+    path = tmp_path / "data_batch_3"
+    path.write_bytes(path.read_bytes()[:5000] if content is None else content)
+    with pytest.raises(
+        pickle.UnpicklingError, match="data_batch_3 is damaged or not"
+    ) as caught:
+        fetch_cifar10s(tmp_path)
+    assert f"Get it again from {ARCHIVE.url}" in str(caught.value)
+
+
+@pytest.mark.parametrize("content", [b"", b"<html>moved</html>", None])
+def test_damaged_parquet(content, tmp_path, pixels):
+    write_parquet(tmp_path, pixels)
+    path = tmp_path / PARQUET["test"]
+    path.write_bytes(path.read_bytes()[:5000] if content is None else content)
+    with pytest.raises(OSError, match=f"{PARQUET['test']} is damaged or not the published"):
+        fetch_cifar10s(tmp_path)
+
+
+def test_a_damaged_archive(tmp_path, pixels):
+    write_archive(tmp_path, pixels)
+    with pytest.raises(OSError, match=f"{ARCHIVE.name} is damaged or not the published file"):
+        fetch_cifar10s(tmp_path)
+
+
+@pytest.mark.parametrize("write", [write_batches, write_parquet])
+def test_fewer_images_than_were_published(write, tmp_path, pixels):
+    X, y = pixels["train"]
+    write(tmp_path, pixels | {"train": (X[:-1], y[:-1])})
+    expected = f"train part has {len(y) - 1} images, expected {len(y)}. Get it again from"
+    with pytest.raises(OSError, match=expected):
         fetch_cifar10s(tmp_path)
 
 

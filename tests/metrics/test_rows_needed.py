@@ -57,14 +57,19 @@ def test_more_is_asked_more_rows_are_needed(name, values):
     ("shares", "rates", "params", "message"),
     [
         ([0.5, 0.5], [0.2, 0.3], {}, r"no number of rows .* a bias of -0.100, .* is 0.05"),
-        ([0.5, 0.5], [0.2, 0.2], {"probability": 1}, "probability must lie between 0 and 1"),
+        (
+            [0.5, 0.5],
+            [0.2, 0.2],
+            {"probability": 1},
+            r"probability must be a number in \(0, 1\); got 1",
+        ),
         ([0.5, 0.5], [0.2, 0.2], {"tolerance": 0}, "tolerance must be a number"),
         ([1.0], [0.2], {}, r"each of two groups or more.*got shapes \(1,\) and \(1,\)"),
         ([0.5, 0.5], [0.2], {}, r"got shapes \(2,\) and \(1,\)"),
         ([0.5, 0.5], [0.2, 0.2], {"constraint": "average_odds"}, "average_odds looks at lab"),
         ([0.0, 1.0], [0.2, 0.2], {}, "shares must be above 0 and sum to 1 at most"),
         ([0.7, 0.7], [0.2, 0.2], {}, "shares must be above 0 and sum to 1 at most"),
-        ([0.5, 0.5], [0.2, 1.2], {}, r"rates must lie in \[0, 1\]; got \[\[0.2, 0.2\], \[1.2"),
+        ([0.5, 0.5], [0.2, 1.2], {}, r"rates must hold numbers in \[0, 1\]; got 1.2"),
         ([0.5, 0.5], [0.2, 0.2], {"constraint": "parity"}, "Unknown constraint 'parity'"),
     ],
 )

@@ -31,11 +31,36 @@ def loans():
     return X, y, sex
 
 
-def test_routing_off_scorer_refuses_metadata_with_sklearns_words(loans):
-    X, y, sex = loans
+@pytest.mark.parametrize("make", [phi_scorer, lambda: make_fairness_scorer(bias)])
+def test_routing_off_is_an_error_that_says_what_to_switch_on(make):
+    with pytest.raises(
+        RuntimeError, match=r"set_config\(enable_metadata_routing=True\) before"
+    ):
+        make()
+
+
+def test_a_scorer_without_groups_says_what_to_do(routing, loans):
+    X, y, _ = loans
+    scorer = make_fairness_scorer(bias)
     model = LogisticRegression().fit(X, y)
-    with pytest.raises(ValueError, match="only supported if enable_metadata_routing=True"):
-        phi_scorer()(model, X, y, sensitive_features=sex)
+    with pytest.raises(ValueError, match=r"no sensitive_features. Pass them to what scores"):
+        scorer(model, X, y)
+    off = sklearn.config_context(enable_metadata_routing=False)
+    with off, pytest.raises(ValueError, match=r"enable_metadata_routing=True.*leave it on"):
+        cross_validate(model, X, y, scoring=scorer, error_score="raise")
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"metric": "bias"}, "metric must be callable.*got 'bias'"),
+        ({"metric": bias, "absolute": "no"}, "absolute must be True or False; got 'no'"),
+        ({"metric": bias, "greater_is_better": 0}, "greater_is_better must be True or False"),
+    ],
+)
+def test_what_makes_no_scorer(params, message):
+    with pytest.raises(TypeError, match=message):
+        make_fairness_scorer(**params)
 
 
 def test_scorer_values(routing, loans):
@@ -106,17 +131,6 @@ def test_multi_metric_grid_search_with_callable_refit(routing, loans):
     assert search.best_params_["C"] in (0.1, 1.0)
     assert np.isfinite(search.cv_results_["mean_test_gap"]).all()
     assert (search.cv_results_["mean_test_gap"] < 0).all()
-
-
-def test_scorer_made_before_routing_is_enabled(loans):
-    X, y, sex = loans
-    scorer = make_fairness_scorer(bias)
-    with sklearn.config_context(enable_metadata_routing=True):
-        scorer.set_score_request(sensitive_features=True)
-        result = cross_validate(
-            LogisticRegression(), X, y, scoring=scorer, params={"sensitive_features": sex}
-        )
-    assert (result["test_score"] < 0).all()
 
 
 def test_pickle_and_repr(routing, loans):

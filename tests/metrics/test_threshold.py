@@ -121,7 +121,7 @@ def test_number_of_groups():
     [
         ([0, 1], [0.1, np.nan], [0, 1], "score has 1 NaN among 2 values"),
         ([0, 1], [0.1, 0.2, 0.3], [0, 1], "score has 3 rows but y_true has 2"),
-        ([0, 1], [0.1, 0.2], [0, 1, 1], "sensitive_features has 3 rows but y_true has 2"),
+        ([0, 1], [0.1, 0.2], [0, 1, 1], "groups has 3 rows but y_true has 2"),
         ([0, 0], [0.1, 0.2], [0, 1], "No rows with label '1'; balanced accuracy"),
         ([0, 1], [0.1, 0.2], [0, 1], "No rows with label '0' in group '1', label '1' in gro"),
     ],
