@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skfairaug._engine._attacker import Attacker
 from skfairaug._engine._estimator import NetHolder
-from skfairaug._inputs._contexts import isolated_random_state
+from skfairaug._inputs._contexts import isolated_random_state, whole_fit
 from skfairaug.steps.attack import NORMS
 
 
@@ -134,6 +134,8 @@ class AdversarialAugmenter(OneToOneFeatureMixin, TransformerMixin, NetHolder):
     >>> X_adv.shape, bool(abs(X_adv - X).max() <= 0.2 + 1e-6)
     ((80, 3), True)
     """
+
+    _trains = False  # it attacks the net as it is
 
     _parameter_constraints: dict = {
         "estimator": "no_validation",
@@ -286,16 +288,17 @@ class AdversarialAugmenter(OneToOneFeatureMixin, TransformerMixin, NetHolder):
             rows, their labels, group names and Eq. 10 weights, and the row that
             each was made from.
         """
-        rows = self._validate_rows(X, y, sensitive_features)
-        seed = self._draw_seed()
-        with isolated_random_state(seed):
-            task = self._whole_task(rows, seed)
-            attacker = Attacker(self, task)
-            attacker.refresh()
-            X_adv = attacker.attack_all()
-            with torch.no_grad():
-                weights = attacker.weights(task.train, X_adv)
-        self.net_ = task.net
+        with whole_fit(self):
+            rows = self._validate_rows(X, y, sensitive_features)
+            seed = self._draw_seed()
+            with isolated_random_state(seed):
+                task = self._whole_task(rows, seed)
+                attacker = Attacker(self, task)
+                attacker.refresh()
+                X_adv = attacker.attack_all()
+                with torch.no_grad():
+                    weights = attacker.weights(task.train, X_adv)
+            self.net_ = task.net
         names = np.asarray(rows.groups.names, dtype=object)
         return AugmentedRows(
             X_adv.cpu().numpy(),

@@ -16,10 +16,16 @@ from skfairaug._engine._debiasing_task import Best, record
 from skfairaug._engine._estimator import NetHolder
 from skfairaug._engine._selection import Goal
 from skfairaug._engine._training import check_finite
-from skfairaug._inputs._contexts import evaluating, frozen, isolated_random_state, overriding
+from skfairaug._inputs._contexts import (
+    evaluating,
+    frozen,
+    isolated_random_state,
+    overriding,
+    whole_fit,
+)
 from skfairaug._inputs._encoder import Encoder, find_head
 from skfairaug._inputs._models import log_probabilities, predict_log_proba
-from skfairaug._inputs._rows import at, batches_of, on_device
+from skfairaug._inputs._rows import on_device
 from skfairaug.metrics._constraints import get_constraint
 from skfairaug.steps.mask import (
     binary_mask,
@@ -215,22 +221,23 @@ class MaskReactivator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, NetHold
         self : object
             Fitted transformer.
         """
-        rows = self._validate_rows(X, y, sensitive_features)
-        seed = self._draw_seed()
-        with isolated_random_state(seed):
-            task = self._whole_task(rows, seed)
-            head = find_head(task.net, task.X, self.layer)
-            masks, finished = self.learn(task, task.batches)
-            if not finished:
-                raise KeyboardInterrupt
-            self.restart(task, masks)
-            self._n_features_out = (
-                Encoder(task.net, head).all_rows(at(task.X, task.train[:1])).shape[1]
-            )
-        self.net_ = task.net
-        self.mask_ = to_numpy(masks)
-        self.density_ = float(density(masks))
-        self.history_ = task.net.history
+        with whole_fit(self):
+            rows = self._validate_rows(X, y, sensitive_features)
+            seed = self._draw_seed()
+            with isolated_random_state(seed):
+                task = self._whole_task(rows, seed)
+                head = find_head(task.net, task.X, self.layer)
+                masks, finished = self.learn(task, task.batches)
+                if not finished:
+                    raise KeyboardInterrupt
+                self.restart(task, masks)
+                self._n_features_out = (
+                    Encoder(task.net, head).all_rows(task.X.at(task.train[:1])).shape[1]
+                )
+            self.net_ = task.net
+            self.mask_ = to_numpy(masks)
+            self.density_ = float(density(masks))
+            self.history_ = task.net.history
         return self
 
     def transform(self, X):
@@ -292,7 +299,7 @@ class MaskReactivator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, NetHold
                         optimizer.step()
                         losses.append(loss.detach())
                         masks = hard_masks(logits)
-                    log_proba = predict_log_proba(net, at(task.X, task.select))
+                    log_proba = predict_log_proba(net, task.X.at(task.select))
                     losses = torch.stack(losses).tolist()
                     check_finite([*losses, log_proba.max().item()], epoch)
                     verdict = best.offer(log_proba, lambda masks=masks: masks)
@@ -319,7 +326,7 @@ class MaskReactivator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, NetHold
                 len(task.train), generator=task.generator, device=task.X.device
             )
             parts = [p for p in task.train[shuffled].split(self.batch_size) if len(p) > 1]
-            reestimate_batchnorm(net.module_, net.infer, batches_of(task.X, parts))
+            reestimate_batchnorm(net.module_, net.infer, task.X.batches(parts))
 
 
 def hard_masks(logits):

@@ -9,7 +9,7 @@ from scipy.special import expit, softmax
 from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, _fit_context
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 from skorch import NeuralNetBinaryClassifier
 
 from skfairaug._engine._claims import store_claims, warn_unless_reached
@@ -17,29 +17,36 @@ from skfairaug._engine._debiasing_task import DebiasingTask
 from skfairaug._engine._processes import agreed_seed
 from skfairaug._engine._selection import Goal
 from skfairaug._inputs._checks import (
-    as_labels,
     check_group_rows,
     check_held_out,
     check_labels_present,
-    check_same_length,
     check_tolerance,
     check_training_rows,
     encode_labels,
-    named_arrays,
 )
-from skfairaug._inputs._contexts import isolated_random_state
+from skfairaug._inputs._contexts import isolated_random_state, whole_fit
 from skfairaug._inputs._copies import copy_net, portable_state, restored_state
-from skfairaug._inputs._groups import Groups, column_indices, encode_groups, groups_from_columns
+from skfairaug._inputs._given import check_rows, holds_integers, take
+from skfairaug._inputs._groups import (
+    Groups,
+    check_same_order,
+    column_indices,
+    encode_groups,
+    groups_from_columns,
+)
 from skfairaug._inputs._models import (
     check_net,
     check_output,
-    input_types,
+    check_own_loss,
     is_fitted_net,
+    net_types,
+    plain,
     predict_log_proba,
+    prototype,
     train_net,
     unwrap,
 )
-from skfairaug._inputs._rows import at, is_dataset, is_named, on_device, take
+from skfairaug._inputs._rows import on_device
 from skfairaug.metrics._constraints import get_constraint
 from skfairaug.steps.importance import group_columns
 
@@ -68,16 +75,20 @@ class NetHolder(BaseEstimator):
     (or trained first) into a :class:`~skfairaug._engine._debiasing_task.DebiasingTask`.
     """
 
+    #: Whether the net is trained further, by another loss than its own.
+    _trains = True
+
     def _validate_rows(self, X, y, sensitive_features):
-        check_net(self.estimator)
+        net = check_net(self.estimator)
+        if self._trains:
+            check_own_loss(net)
         get_constraint(self.constraint)
         self._check_tolerance()
+        check_same_order(X=X, y=y, sensitive_features=sensitive_features)
         X, y = self._validate_X_y(X, y)
         y, self.classes_ = encode_labels(y)
-        columns = None
-        if isinstance(X, np.ndarray):
-            names = getattr(self, "feature_names_in_", None)
-            columns = column_indices(self.sensitive_columns, X.shape[1], names)
+        names = getattr(self, "feature_names_in_", None)
+        columns = column_indices(self.sensitive_columns, X, names)
         if sensitive_features is None:
             sensitive_features = groups_from_columns(X, columns)
         missing = getattr(self, "missing_groups", "error")
@@ -96,32 +107,25 @@ class NetHolder(BaseEstimator):
         constraint.check(y, codes, self.classes_, self.groups_)
 
     def _validate_X_y(self, X, y):
-        """Checked rows and labels on the host.
-
-        Rows are an array, a mapping of names to arrays (the module's keyword arguments) or
-        a torch Dataset, which is left as it is.
-        """
-        self._X_types = [np.float32]
-        if is_dataset(X) or is_named(X):
-            X, y = self._validate_X(X), as_labels(y)
-            check_same_length(X=X if is_dataset(X) else next(iter(X.values())), y=y)
-            return X, y
-        if _holds_integers(X):
-            X = np.asarray(X)
-            self._X_types = input_types(unwrap(self.estimator), X)
-        return validate_data(self, X, y, dtype=self._X_types, allow_nd=True)
+        """Checked rows and labels on the host, see `skfairaug._inputs._given`."""
+        return self._check_rows(prototype(unwrap(self.estimator)), X, y, reset=True)
 
     def _validate_X(self, X):
         """Checked rows on the host, for the fitted net."""
-        if is_dataset(X):
-            return X
-        if is_named(X):
-            return named_arrays(X)
-        types = self._X_types
-        if _holds_integers(X):
-            X = np.asarray(X)
-            types = input_types(self.net_, X)
-        return validate_data(self, X, dtype=types, allow_nd=True, reset=False)
+        return self._check_rows(self.net_, X, reset=False)
+
+    def _check_rows(self, net, X, *y, reset):
+        if reset:
+            self._types = None
+
+        def types(X):
+            if self._types is None or holds_integers(X):
+                found = net_types(net, X)
+                self._types = found if self._types is None else self._types
+                return found
+            return self._types  # of fit: tokens may come as floats later
+
+        return check_rows(self, X, *y, types=types, module=plain(net.module_), reset=reset)
 
     def _check_tolerance(self):
         check_tolerance(self.tolerance)
@@ -155,13 +159,7 @@ class NetHolder(BaseEstimator):
             torch.as_tensor(values, device=X.device)
             for values in (rows.y, rows.groups.codes, train, select, measure)
         )
-        known = torch.as_tensor(np.flatnonzero(rows.groups.codes >= 0), device=X.device)
-        whole = len(known) == len(groups)
-        columns, values = group_columns(X if whole else at(X, known), groups[known])
-        if rows.columns is not None:
-            columns = torch.as_tensor(rows.columns, device=X.device)
-            members = (X[groups == g] for g in range(len(rows.groups.names)))
-            values = torch.stack([part[:, columns].mean(0) for part in members])
+        columns, values = columns_of_groups(X, rows, groups)
         return DebiasingTask(
             net=net,
             X=X,
@@ -282,16 +280,17 @@ class BaseIntraProcessor(ClassifierMixin, MetaEstimatorMixin, NetHolder):
         for step in self.get_params(deep=False).values():
             if isinstance(step, NetHolder):
                 step._validate_params()
-        rows = self._validate_rows(X, y, sensitive_features)
-        held_out = check_held_out(held_out, len(rows.y))
-        self._check_cells(rows, held_out & (rows.groups.codes >= 0))
-        seed = self._draw_seed()
-        with isolated_random_state(seed):
-            task = self._start(rows, held_out, seed)
-            task.best.offer_net()
-            self._debias(task)
-            task.best.restore()
-        self._store(task)
+        with whole_fit(self):
+            rows = self._validate_rows(X, y, sensitive_features)
+            held_out = check_held_out(held_out, len(rows.y))
+            self._check_cells(rows, held_out & (rows.groups.codes >= 0))
+            seed = self._draw_seed()
+            with isolated_random_state(seed):
+                task = self._start(rows, held_out, seed)
+                task.best.offer_net()
+                self._debias(task)
+                task.best.restore()
+            self._store(task)
         return self
 
     def _start(self, rows, held_out, seed):
@@ -400,11 +399,17 @@ class BaseIntraProcessor(ClassifierMixin, MetaEstimatorMixin, NetHolder):
         return self.classes_[codes]
 
 
-def _holds_integers(X):
-    """Whether `X` is an array of integers, or a tensor of them."""
-    if isinstance(X, torch.Tensor):
-        return not (X.is_floating_point() or X.is_complex())
-    return isinstance(X, np.ndarray) and X.dtype.kind in "iu"
+def columns_of_groups(X, rows, groups):
+    """Columns of X that say the group, and the values they have in each; none of images."""
+    if X.tensor is None:
+        return group_columns(X, groups)
+    if rows.columns is None:
+        known = torch.nonzero(groups >= 0).ravel()
+        whole = len(known) == len(groups)
+        return group_columns(X.tensor if whole else X[known], groups[known])
+    columns = torch.as_tensor(rows.columns, device=X.device)
+    members = (X[groups == g] for g in range(len(rows.groups.names)))
+    return columns, torch.stack([part[:, columns].mean(0) for part in members])
 
 
 def split_cells(cells, fraction, seed):

@@ -224,33 +224,6 @@ def check_caution(caution):
         )
 
 
-def named_arrays(X):
-    """Return a mapping of names to arrays with a row each; floats become float32.
-
-    Raises
-    ------
-    ValueError
-        If it is empty, lengths differ, or a number is NaN or infinite.
-    """
-    if not X:
-        raise ValueError("X is an empty mapping; at least one array is needed.")
-    arrays = {}
-    for name, part in X.items():
-        part = np.asarray(part)
-        if part.dtype.kind == "f":
-            if not np.isfinite(part).all():
-                raise ValueError(f"X[{name!r}] holds NaN or infinity.")
-            part = part.astype(np.float32, copy=False)
-        if part.dtype.kind not in "biuf" or part.ndim == 0:
-            raise ValueError(
-                f"X[{name!r}] must be an array of numbers with a row each; got shape "
-                f"{part.shape} and dtype {part.dtype}."
-            )
-        arrays[name] = part
-    check_same_length(**arrays)
-    return arrays
-
-
 def check_held_out(held_out, n_samples):
     """Return a bool array that says which rows the network was not trained on.
 

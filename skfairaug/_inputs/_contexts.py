@@ -45,6 +45,26 @@ def overriding(net, **methods):
 
 
 @contextmanager
+def whole_fit(estimator):
+    """A fit that succeeds, or leaves an estimator that is not fitted, not even as before.
+
+    What a fit learns is in the attributes whose names end in an underscore.
+    """
+    _forget(estimator)
+    try:
+        yield estimator
+    except BaseException:
+        _forget(estimator)
+        raise
+
+
+def _forget(estimator):
+    for name in list(vars(estimator)):
+        if name.endswith("_") and not name.startswith("_"):
+            delattr(estimator, name)
+
+
+@contextmanager
 def isolated_random_state(seed):
     """Seed torch and NumPy inside the block; give the caller's states back after."""
     numpy_state = np.random.get_state()

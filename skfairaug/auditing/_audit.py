@@ -9,6 +9,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions, validate_params
 
 from skfairaug._inputs._checks import check_same_length, check_tolerance
+from skfairaug._inputs._groups import check_same_order
 from skfairaug.auditing._report import AuditReport
 from skfairaug.auditing._sample import make_sample
 from skfairaug.auditing._tables import (
@@ -58,9 +59,10 @@ def audit(
         Fitted. If its attribute `needs_sensitive_features` is true, its ``predict``
         gets them.
     X : array-like of shape (n_samples, n_features)
-        Rows that nothing was fitted to or chosen on.
+        Rows that nothing was fitted to or chosen on. For a network also a frame, of which it
+        gets the numbers, a mapping of names to arrays, or a torch Dataset.
     y : array-like of shape (n_samples,)
-        Recorded labels.
+        Recorded labels. The outputs of a network stand for them in sorted order.
     sensitive_features : array-like of shape (n_samples,) or (n_samples, n_columns)
         Group of every row. Several columns are looked at one by one and crossed.
     constraint : str or Constraint, default="statistical_parity"
@@ -143,11 +145,12 @@ def audit(
     """
     check_tolerance(tolerance)
     get_constraint(constraint)
+    check_same_order(X=X, y=y, sensitive_features=sensitive_features)
     if hasattr(before, "predict"):
-        before = predict_labels(before, X, sensitive_features)
+        before = predict_labels(before, X, sensitive_features, y)
     report = audit_predictions(
         y,
-        predict_labels(estimator, X, sensitive_features),
+        predict_labels(estimator, X, sensitive_features, y),
         sensitive_features=sensitive_features,
         constraint=constraint,
         tolerance=tolerance,

@@ -1,12 +1,18 @@
 """What a classifier says on rows: scores and labels, told apart from what it cannot say."""
 
 import numpy as np
+from sklearn.pipeline import Pipeline
 
 from skfairaug._inputs._checks import as_labels, check_same_length, encode_labels
+from skfairaug._inputs._given import collected
+from skfairaug._inputs._models import in_net_types, is_net, predict_codes, unwrap
 
 
-def predict_labels(estimator, X, sensitive_features):
+def predict_labels(estimator, X, sensitive_features, y=None):
     """Labels that a classifier predicts, given the groups if it asks for them.
+
+    A skorch net, alone or as the last step of a Pipeline, gets the rows in its own form and
+    types, and its outputs stand for the sorted labels.
 
     Parameters
     ----------
@@ -17,15 +23,36 @@ def predict_labels(estimator, X, sensitive_features):
         Rows.
     sensitive_features : array-like of shape (n_samples,) or (n_samples, n_columns)
         Group of every row.
+    y : array-like of shape (n_samples,), default=None
+        Labels, which say what the outputs of a net stand for. None: their numbers.
 
     Returns
     -------
     y_pred : ndarray of shape (n_samples,)
         Labels.
     """
+    X = collected(X)
+    if isinstance(estimator, Pipeline) and is_net(estimator[-1]):
+        X, estimator = estimator[:-1].transform(X), estimator[-1]
+    if is_net(estimator):
+        codes = predict_codes(unwrap(estimator), X)
+        return codes if y is None else _labels_of_codes(codes, y)
     if getattr(estimator, "needs_sensitive_features", False):
         return estimator.predict(X, sensitive_features=sensitive_features)
     return estimator.predict(X)
+
+
+def _labels_of_codes(codes, y):
+    """Labels that numbers of outputs stand for: themselves, where `y` holds such numbers."""
+    _, classes = encode_labels(y)
+    if np.isin(codes, classes).all():
+        return codes
+    if codes.max() >= len(classes):
+        raise ValueError(
+            f"the net predicts class number {codes.max()}, counted from 0, but y holds "
+            f"{len(classes)} labels, {classes.tolist()}."
+        )
+    return classes[codes]
 
 
 def predict_score(estimator, X):
@@ -49,6 +76,9 @@ def predict_score(estimator, X):
         If it has neither method, or more classes.
     """
     name = type(estimator).__name__
+    X = collected(X)
+    if is_net(estimator):
+        X = in_net_types(unwrap(estimator), X)
     if hasattr(estimator, "predict_proba"):
         score = np.asarray(estimator.predict_proba(X))
         if score.ndim == 2 and score.shape[1] == 2:

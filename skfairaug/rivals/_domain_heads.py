@@ -1,10 +1,10 @@
 """One network with outputs for every group: the module of the domain rivals."""
 
-import torch
 from torch import nn
 
 from skfairaug._inputs._encoder import find_head
-from skfairaug._inputs._rows import at, on_device
+from skfairaug._inputs._models import check_output, plain
+from skfairaug._inputs._rows import on_device
 
 
 class DomainHeads(nn.Module):
@@ -57,12 +57,15 @@ def add_heads(net, X, n_classes, n_groups, combine):
     ValueError
         If the net's criterion does not take logits.
     """
-    if not isinstance(net.criterion_, nn.CrossEntropyLoss):
+    criterion = plain(net.criterion_)
+    if not isinstance(criterion, nn.CrossEntropyLoss):
         raise ValueError(
             "a network with outputs for every group needs the criterion CrossEntropyLoss, "
-            f"which takes logits; this net has {type(net.criterion_).__name__}."
+            f"which takes logits; this net has {type(criterion).__name__}."
         )
-    head = find_head(net, at(on_device(net, X), torch.arange(2)))
+    X = on_device(net, X)
+    check_output(net, X, n_classes)
+    head = find_head(net, X)
     (name,) = (name for name, part in net.module_.named_modules() if part is head)
     parent, _, own = name.rpartition(".")
     new = nn.Linear(head.in_features, n_classes * n_groups, head.bias is not None)

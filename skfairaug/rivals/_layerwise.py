@@ -136,6 +136,8 @@ class LayerwiseOptimization(BaseIntraProcessor):
     True
     """
 
+    _trains = False  # weights are tried, and judged by their predictions
+
     _parameter_constraints: dict = {
         **BaseIntraProcessor._parameter_constraints,
         "n_layers": [Interval(Integral, 1, None, closed="left")],

@@ -16,31 +16,33 @@ from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval
-from sklearn.utils.validation import check_is_fitted, has_fit_parameter, validate_data
-from skorch import NeuralNet
+from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
-from skfairaug._engine._estimator import Rows, _holds_integers, split_cells
+from skfairaug._engine._estimator import Rows, split_cells
 from skfairaug._inputs._checks import (
     check_cells,
     check_tolerance,
     check_training_rows,
     encode_labels,
 )
-from skfairaug._inputs._contexts import isolated_random_state
+from skfairaug._inputs._contexts import isolated_random_state, whole_fit
 from skfairaug._inputs._copies import portable_state, restored_state
-from skfairaug._inputs._groups import Groups, encode_groups
+from skfairaug._inputs._given import FLOATS, check_rows, holds_integers, take
+from skfairaug._inputs._groups import Groups, check_same_order, encode_groups
 from skfairaug._inputs._models import (
-    input_types,
+    check_fits,
+    in_net_types,
     is_fitted_net,
+    is_net,
+    net_types,
+    plain,
     predict_log_proba,
+    prototype,
     train_net,
     unwrap,
 )
-from skfairaug._inputs._rows import on_device, take
+from skfairaug._inputs._rows import on_device
 from skfairaug.metrics._constraints import get_constraint
-
-#: What rows are cast to unless they are one of them: float64 holds integers up to 2^53.
-FLOATS = [np.float64, np.float32]
 
 #: Of the rivals with a margin.
 MARGIN = {"margin": [Interval(Real, 0, 1, closed="left")]}
@@ -59,6 +61,8 @@ class MetaRival(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
     needs_sensitive_features = False
     #: Constraints that its library has; None: all.
     _constraints = None
+    #: Whether it leaves its rows to the net that it is around, which may take no tables.
+    _any_rows = False
 
     _parameter_constraints: dict = {
         "estimator": "no_validation",
@@ -107,15 +111,17 @@ class MetaRival(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         self : object
             Fitted estimator.
         """
-        rows = self._validate_rows(X, y, sensitive_features)
-        seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
-        self._seed = int(seed)
-        with isolated_random_state(self._seed):
-            self._fit(rows)
+        with whole_fit(self):
+            rows = self._validate_rows(X, y, sensitive_features)
+            seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
+            self._seed = int(seed)
+            with isolated_random_state(self._seed):
+                self._fit(rows)
         return self
 
     def _validate_rows(self, X, y, sensitive_features):
         self._check_goal()
+        check_same_order(X=X, y=y, sensitive_features=sensitive_features)
         X, y = self._checked_arrays(X, y)
         y, self.classes_ = encode_labels(y)
         if len(self.classes_) != 2:
@@ -129,7 +135,7 @@ class MetaRival(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         return Rows(X, y, groups, None)
 
     def _checked_arrays(self, X, y):
-        return validate_data(self, X, y, dtype=self._types(X), allow_nd=True)
+        return self._check_rows(X, y, reset=True)
 
     def _check_cells(self, y, groups):
         """Raise where a cell that the constraint measures has no rows; without one, any."""
@@ -159,14 +165,19 @@ class MetaRival(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
 
     def _checked(self, X):
         check_is_fitted(self)
-        return validate_data(self, X, dtype=self._types(X), allow_nd=True, reset=False)
+        return self._check_rows(X, reset=False)
 
-    def _types(self, X):
-        """NumPy types that rows keep: integers in images, and where a net is to read them."""
-        net = isinstance(unwrap(self.estimator), NeuralNet)
-        if _holds_integers(X) and (X.ndim > 2 or net):
-            return [np.asarray(X[:0]).dtype]
-        return FLOATS
+    def _check_rows(self, X, *y, reset):
+        estimator = getattr(self, "estimator_", self.estimator)
+        if not is_net(estimator):
+            return check_rows(self, X, *y, types=types_kept, reset=reset)
+        net = prototype(unwrap(estimator))
+
+        def types(X):
+            return net_types(net, X)
+
+        module = plain(net.module_) if self._any_rows else None
+        return check_rows(self, X, *y, types=types, module=module, reset=reset)
 
     def predict(self, X):
         """Predict labels.
@@ -195,6 +206,11 @@ class MetaRival(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         return clone(self.estimator)
 
 
+def types_kept(X):
+    """NumPy types that rows keep where no net reads them: floats, and integers in images."""
+    return [np.asarray(X[:0]).dtype] if holds_integers(X) and X.ndim > 2 else FLOATS
+
+
 class PostProcessor(MetaRival):
     """Base of the rivals that debias a fitted classifier by its scores."""
 
@@ -212,16 +228,29 @@ class PostProcessor(MetaRival):
         """
         if self.estimator is not None and _is_fitted(self.estimator):
             self._check_names()
+            self._check_classes(rows.X)
             return self.estimator, rows
         kept, spent = split_cells(rows.cells, self.debias_fraction, self._seed)
         check_training_rows(rows.cells, kept, spent)
         X, y = take(rows.X, spent), rows.y[spent]
-        if isinstance(self.estimator, NeuralNet):
-            estimator = train_net(self.estimator, _as_net_input(self.estimator, X), y)
+        if is_net(self.estimator):
+            estimator = train_net(self.estimator, X, y)
         else:
             estimator = self._new_classifier().fit(X, y)
         groups = Groups(rows.groups.codes[kept], rows.groups.names)
         return estimator, Rows(take(rows.X, kept), rows.y[kept], groups, None)
+
+    def _check_classes(self, X):
+        """Raise if the classifier knows other classes than `fit`, or takes other rows."""
+        if is_fitted_net(self.estimator):
+            check_fits(unwrap(self.estimator), X, len(self.classes_))
+            return
+        known = getattr(self.estimator, "classes_", self.classes_)
+        if len(known) != len(self.classes_):
+            raise ValueError(
+                f"y has {len(self.classes_)} classes, {self.classes_.tolist()}, but the "
+                f"estimator was fitted on {len(known)}: {list(known)}."
+            )
 
     def _check_names(self):
         """Raise if the classifier was fitted on other columns, or in another order."""
@@ -260,6 +289,7 @@ class NeedsGroups:
         ValueError
             If it is not given, or holds a group that `fit` has not seen.
         """
+        check_same_order(X=X, sensitive_features=sensitive_features)
         X = self._checked(X)
         codes = self._known_groups(sensitive_features, len(X))
         return self.classes_[self._favourable(X, codes).astype(int)]
@@ -302,7 +332,7 @@ def favourable_score(estimator, X):
     if is_fitted_net(estimator):
         # Takes rows of any precision and leaves the net in the mode that it was in.
         net = unwrap(estimator)
-        log_proba = predict_log_proba(net, on_device(net, _as_net_input(net, X)))
+        log_proba = predict_log_proba(net, on_device(net, in_net_types(net, X)))
         return np.exp(log_proba[:, 1].double().cpu().numpy()), True
     if hasattr(estimator, "feature_names_in_"):  # it was fitted on a frame, and asks for one
         X = pd.DataFrame(X, columns=estimator.feature_names_in_)
@@ -329,9 +359,9 @@ def class_log_proba(estimator, X):
     """
     if is_fitted_net(estimator):
         net = unwrap(estimator)
-        log_proba = predict_log_proba(net, on_device(net, _as_net_input(net, X)))
+        log_proba = predict_log_proba(net, on_device(net, in_net_types(net, X)))
         return log_proba.double().cpu().numpy()
-    if isinstance(X, np.ndarray) and hasattr(estimator, "feature_names_in_"):
+    if not hasattr(X, "columns") and hasattr(estimator, "feature_names_in_"):
         X = pd.DataFrame(X, columns=estimator.feature_names_in_)
     if hasattr(estimator, "predict_proba"):
         proba = np.asarray(estimator.predict_proba(X), dtype=np.float64)
@@ -379,12 +409,6 @@ def check_weighted(estimator):
         raise TypeError(
             f"estimator must take sample_weight in fit; {type(estimator).__name__} does not."
         )
-
-
-def _as_net_input(net, X):
-    """Rows in a type that the net takes, as the estimators around a net choose it."""
-    types = input_types(net, X) if X.dtype.kind in "iu" else [np.float32]
-    return X if X.dtype in types else X.astype(types[0])
 
 
 def _is_fitted(estimator):

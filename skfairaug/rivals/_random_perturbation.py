@@ -112,6 +112,8 @@ class RandomPerturbation(BaseIntraProcessor):
     True
     """
 
+    _trains = False  # weights are tried, and judged by their predictions
+
     _parameter_constraints: dict = {
         **BaseIntraProcessor._parameter_constraints,
         "n_perturbations": [Interval(Integral, 0, None, closed="left")],

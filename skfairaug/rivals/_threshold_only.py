@@ -88,6 +88,8 @@ class ThresholdOnly(PostProcessor):
     True
     """
 
+    _any_rows = True
+
     _parameter_constraints: dict = {
         **PostProcessor._parameter_constraints,
         "caution": [Interval(Real, 0, None, closed="left")],

@@ -12,7 +12,6 @@ from skfairaug._engine._debiasing_task import Batch, fine_tune
 from skfairaug._engine._estimator import BaseIntraProcessor, split_cells
 from skfairaug._engine._selection import Goal
 from skfairaug._inputs._checks import check_tolerance
-from skfairaug._inputs._rows import batches_of
 from skfairaug.metrics._constraints import get_constraint
 
 #: Checks of the parameters that all of them have.
@@ -101,5 +100,5 @@ def passes(task, batch_size):
     order = torch.randperm(len(task.train), generator=task.generator, device=task.X.device)
     n_batches = len(order) // batch_size
     drawn = task.train[order[: n_batches * batch_size]].view(n_batches, batch_size)
-    for X, rows in zip(batches_of(task.X, drawn), drawn, strict=True):
+    for X, rows in zip(task.X.batches(drawn), drawn, strict=True):
         yield Batch(X, rows, len(rows))
