@@ -54,6 +54,11 @@ def number_of_rows(X):
     return len(next(iter(X.values()))) if is_named(X) and X else len(X)
 
 
+def writable(X):
+    """An array that may be written to, since torch warns of another, as of frames' values."""
+    return X.copy() if isinstance(X, np.ndarray) and not X.flags.writeable else X
+
+
 def take(X, rows):
     """Rows on the host at integer positions: of an array, frame, mapping or data set."""
     if is_dataset(X):
@@ -122,6 +127,8 @@ def check_rows(estimator, X, y=_NONE, *, types, module=None, reset=True):
         y = as_labels(y)
         check_same_length(X=range(number_of_rows(X)), y=y)
         return X, y
+    if by_name and not reset:
+        _check_shape(estimator, np.asarray(X), reset)  # which it cannot have
     X = np.asarray(X) if holds_integers(X) else X
     given = {"dtype": list(types(X)), "allow_nd": True, "reset": reset}
     with np.errstate(over="ignore"):  # an infinity is refused below, with its reason

@@ -22,6 +22,7 @@ from skfairaug._inputs._given import (
     number_of_rows,
     take,
     takes_columns,
+    writable,
 )
 from skfairaug._inputs._rows import float_type, on_device
 
@@ -159,7 +160,8 @@ def in_net_types(net, X):
     if takes_columns(plain(net.module_), X):
         X = by_column(X)
     if is_named(X):
-        return named_arrays(X, float_types(net)[0])
+        X = named_arrays(X, float_types(net)[0])
+        return {name: writable(part) for name, part in X.items()}
     if not is_array(X):
         return X
     X = X.detach().cpu().numpy() if isinstance(X, torch.Tensor) else np.asarray(X)
@@ -171,7 +173,7 @@ def in_net_types(net, X):
                 f"X holds {X.dtype} values, and a network takes numbers only ({error})."
             ) from error
     types = net_types(net, X)
-    return X if X.dtype in types else X.astype(types[0])
+    return writable(X) if X.dtype in types else X.astype(types[0])
 
 
 def float_types(net):

@@ -13,7 +13,7 @@ from skorch.utils import to_device as move
 from skorch.utils import to_tensor
 from torch.utils.data import DataLoader, Subset
 
-from skfairaug._inputs._given import is_dataset, is_named
+from skfairaug._inputs._given import is_dataset, is_named, writable
 
 #: Rows of a table, and of images or texts, that are run through a network at once.
 TABLE_ROWS, OTHER_ROWS = 8192, 512
@@ -221,9 +221,7 @@ def on_device(net, X):
 
 
 def _moved(net, X):
-    if isinstance(X, np.ndarray) and not X.flags.writeable:
-        X = X.copy()  # torch warns about memory it could overwrite
-    return as_floats_of(net, to_tensor(X, device=device_of(net)))
+    return as_floats_of(net, to_tensor(writable(X), device=device_of(net)))
 
 
 def as_floats_of(net, batch):

@@ -31,6 +31,7 @@ from skfairaug._inputs._given import FLOATS, check_rows, holds_integers, take
 from skfairaug._inputs._groups import Groups, check_same_order, encode_groups
 from skfairaug._inputs._models import (
     check_fits,
+    check_net,
     in_net_types,
     is_fitted_net,
     is_net,
@@ -171,7 +172,7 @@ class MetaRival(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         estimator = getattr(self, "estimator_", self.estimator)
         if not is_net(estimator):
             return check_rows(self, X, *y, types=types_kept, reset=reset)
-        net = prototype(unwrap(estimator))
+        net = prototype(check_net(estimator))
 
         def types(X):
             return net_types(net, X)
