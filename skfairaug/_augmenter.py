@@ -5,12 +5,13 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from sklearn.base import OneToOneFeatureMixin, TransformerMixin, _fit_context
+from sklearn.base import OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from skfairaug._engine._attacker import Attacker
 from skfairaug._engine._estimator import NetHolder
+from skfairaug._engine._fitting import fits
 from skfairaug._inputs._contexts import isolated_random_state
 from skfairaug._inputs._intervals import Interval
 from skfairaug.steps.attack import NORMS
@@ -135,6 +136,8 @@ class AdversarialAugmenter(OneToOneFeatureMixin, TransformerMixin, NetHolder):
     >>> X_adv.shape, bool(abs(X_adv - X).max() <= 0.2 + 1e-6)
     ((80, 3), True)
     """
+
+    _trains = False  # it attacks the net as it is
 
     _parameter_constraints: dict = {
         "estimator": "no_validation",
@@ -266,7 +269,7 @@ class AdversarialAugmenter(OneToOneFeatureMixin, TransformerMixin, NetHolder):
         check_is_fitted(self)
         return self._validate_X(X)
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    @fits
     def augment(self, X, y, *, sensitive_features=None):
         """Attack every row, and say how much each counts.
 

@@ -7,19 +7,24 @@ import torch
 from sklearn.base import (
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
-    _fit_context,
 )
 from sklearn.utils.validation import check_is_fitted
 
 from skfairaug._engine._debiasing_task import Best, record
 from skfairaug._engine._estimator import NetHolder
+from skfairaug._engine._fitting import fits
 from skfairaug._engine._selection import Goal
 from skfairaug._engine._training import check_finite
-from skfairaug._inputs._contexts import evaluating, frozen, isolated_random_state, overriding
+from skfairaug._inputs._contexts import (
+    evaluating,
+    frozen,
+    isolated_random_state,
+    overriding,
+)
 from skfairaug._inputs._encoder import Encoder, find_head
 from skfairaug._inputs._intervals import Interval
 from skfairaug._inputs._models import log_probabilities, predict_log_proba
-from skfairaug._inputs._rows import at, batches_of, on_device
+from skfairaug._inputs._rows import on_device
 from skfairaug.metrics._constraints import get_constraint
 from skfairaug.steps.mask import (
     binary_mask,
@@ -196,7 +201,7 @@ class MaskReactivator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, NetHold
             margin=self.margin * self.tolerance,
         )
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    @fits
     def fit(self, X, y, *, sensitive_features=None):
         """Learn the mask and reactivate a copy of the network.
 
@@ -225,7 +230,7 @@ class MaskReactivator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, NetHold
                 raise KeyboardInterrupt
             self.restart(task, masks)
             self._n_features_out = (
-                Encoder(task.net, head).all_rows(at(task.X, task.train[:1])).shape[1]
+                Encoder(task.net, head).all_rows(task.X.at(task.train[:1])).shape[1]
             )
         self.net_ = task.net
         self.mask_ = to_numpy(masks)
@@ -292,7 +297,7 @@ class MaskReactivator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, NetHold
                         optimizer.step()
                         losses.append(loss.detach())
                         masks = hard_masks(logits)
-                    log_proba = predict_log_proba(net, at(task.X, task.select))
+                    log_proba = predict_log_proba(net, task.X.at(task.select))
                     losses = torch.stack(losses).tolist()
                     check_finite([*losses, log_proba.max().item()], epoch)
                     verdict = best.offer(log_proba, lambda masks=masks: masks)
@@ -319,7 +324,7 @@ class MaskReactivator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, NetHold
                 len(task.train), generator=task.generator, device=task.X.device
             )
             parts = [p for p in task.train[shuffled].split(self.batch_size) if len(p) > 1]
-            reestimate_batchnorm(net.module_, net.infer, batches_of(task.X, parts))
+            reestimate_batchnorm(net.module_, net.infer, task.X.batches(parts))
 
 
 def hard_masks(logits):

@@ -3,7 +3,6 @@
 from numbers import Real
 
 import numpy as np
-import pandas as pd
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import _check_feature_names, _check_n_features, check_is_fitted
@@ -26,15 +25,20 @@ from skfairaug._inputs._checks import (
     check_held_out,
     check_same_length,
     encode_labels,
-    named_arrays,
 )
 from skfairaug._inputs._contexts import evaluating, isolated_random_state
 from skfairaug._inputs._encoder import Encoder, find_head
 from skfairaug._inputs._few_rows import warn_of_few_rows
-from skfairaug._inputs._groups import encode_groups
+from skfairaug._inputs._groups import check_same_order, encode_groups
 from skfairaug._inputs._intervals import Interval
-from skfairaug._inputs._models import is_fitted_net, predict_log_proba, unwrap
-from skfairaug._inputs._rows import is_dataset, is_named, on_device
+from skfairaug._inputs._models import (
+    in_net_types,
+    is_fitted_net,
+    is_net,
+    predict_log_proba,
+    unwrap,
+)
+from skfairaug._inputs._rows import on_device
 from skfairaug.metrics._constraints import get_constraint
 
 REMEDIES = "give it a larger tolerance or a smaller caution."
@@ -142,6 +146,8 @@ class FairRule(DecidesByScore, BoundsBias, PostProcessor):
     group_estimator: object = None
     missing_groups: str = "error"
 
+    _any_rows = True
+
     _parameter_constraints = {
         "caution": [Interval(Real, 0, None, closed="left")],
         "confidence": [Interval(Real, 0, 1, closed="neither"), None],
@@ -220,6 +226,7 @@ class FairRule(DecidesByScore, BoundsBias, PostProcessor):
 
     def _validate_rows(self, X, y, sensitive_features):
         self._check_goal()
+        check_same_order(X=X, y=y, sensitive_features=sensitive_features)
         X, y = self._checked(X, y, fitting=True)
         y, self.classes_ = encode_labels(y)
         groups = self._encode_groups(sensitive_features, len(y))
@@ -246,29 +253,20 @@ class FairRule(DecidesByScore, BoundsBias, PostProcessor):
         """Rows, and in fit labels, on the host; see `fit` for what they may be."""
         if not fitting:
             check_is_fitted(self)
-        if is_dataset(X) or is_named(X):
-            if not is_fitted_net(self.estimator):
-                raise TypeError(
-                    f"X is a {type(X).__name__}, which only a fitted net takes: give arrays "
-                    "or a DataFrame."
-                )
-            X = named_arrays(X) if is_named(X) else X
-        elif is_raw(X) if fitting else self.reader_ is not None:
-            if not isinstance(X, pd.DataFrame):
-                raise TypeError(
-                    "FairRule was fitted on a DataFrame with text or missing values, and reads "
-                    f"its columns by name; got {type(X).__name__}."
-                )
-            _check_feature_names(self, X, reset=fitting)
-            _check_n_features(self, X, reset=fitting)
-        elif fitting:
-            return self._checked_arrays(X, y)
-        else:
-            return super()._checked(X)
+        raw = is_raw(X) and not is_net(self.estimator) if fitting else self.reader_ is not None
+        if not raw:
+            return self._checked_arrays(X, y) if fitting else super()._checked(X)
+        if not hasattr(X, "columns"):
+            raise TypeError(
+                "FairRule was fitted on a DataFrame with text or missing values, and reads "
+                f"its columns by name; got {type(X).__name__}."
+            )
+        _check_feature_names(self, X, reset=fitting)
+        _check_n_features(self, X, reset=fitting)
         if not fitting:
             return X
         y = as_labels(y)
-        check_same_length(X=next(iter(X.values())) if is_named(X) else X, y=y)
+        check_same_length(X=X, y=y)
         return X, y
 
     # -- predict --------------------------------------------------------------
@@ -276,14 +274,17 @@ class FairRule(DecidesByScore, BoundsBias, PostProcessor):
     def _read(self, X):
         """Class log-probabilities of the classifier, and what the group is read from."""
         net = unwrap(self.estimator_)
-        if is_fitted_net(net) and getattr(X, "ndim", 0) != 2:
-            rows = on_device(net, X)
-            encoder = Encoder(net, find_head(net, rows))
-            with evaluating(net.module_):
-                columns = encoder.all_rows(rows)
-            log_proba = predict_log_proba(net, rows)
-            return tuple(one.double().cpu().numpy() for one in (log_proba, columns))
-        log_proba = class_log_proba(self.estimator_, X)
+        if not is_fitted_net(net):
+            log_proba = class_log_proba(self.estimator_, X)
+        else:
+            rows = on_device(net, in_net_types(net, X))
+            log_proba = predict_log_proba(net, rows).double().cpu().numpy()
+            columns = rows.columns
+            if columns is None:
+                encoder = Encoder(net, find_head(net, rows))
+                with evaluating(net.module_):
+                    columns = encoder.all_rows(rows)
+            return log_proba, columns.double().cpu().numpy()
         if self.reader_ is not None:
             return log_proba, self.reader_.transform(X)
         return log_proba, np.asarray(X, dtype=np.float64).reshape(len(X), -1)

@@ -158,7 +158,7 @@ def task(augmenter, rows):
 
 def test_batches_hold_real_rows_first(augmenter, task):
     attacker = Attacker(augmenter.set_params(weighting=None), task)
-    batches = list(attacker.batches(3, 64, X_adv=task.X + 100))
+    batches = list(attacker.batches(3, 64, X_adv=task.X.tensor + 100))
     assert len(batches) == 3
     for batch in batches:
         assert len(batch.X) == len(batch.rows) == 64
@@ -171,7 +171,7 @@ def test_batches_hold_real_rows_first(augmenter, task):
 
 def test_sampling_draws_more_adversarial_rows_the_more_they_weigh(augmenter, task):
     attacker = Attacker(augmenter, task)
-    batch = next(attacker.batches(1, 64, X_adv=task.X))
+    batch = next(attacker.batches(1, 64, X_adv=task.X.tensor))
     mean = attacker.weights(task.train).mean()
     assert mean > 1
     assert 1 - batch.n_real / 64 == pytest.approx(float(mean / (1 + mean)), abs=0.05)
@@ -180,7 +180,7 @@ def test_sampling_draws_more_adversarial_rows_the_more_they_weigh(augmenter, tas
 @pytest.mark.parametrize("weighting", ["loss", "gradient"])
 def test_weights_of_the_loss(weighting, augmenter, task):
     attacker = Attacker(augmenter.set_params(weighting=weighting), task)
-    batch = next(attacker.batches(1, 64, X_adv=task.X))
+    batch = next(attacker.batches(1, 64, X_adv=task.X.tensor))
     log_proba = task.predict_proba(batch.X).log()
     weights = batch.importance(log_proba)
     assert weights.requires_grad == (weighting == "gradient")
@@ -193,16 +193,16 @@ def test_attack_mixes_the_groups(augmenter, task):
     attacker = Attacker(augmenter.set_params(radius=0.5, n_steps=10), task)
 
     def distance(X):
-        seen = attacker.encoder.all_rows(X)
+        seen = attacker.encoder(X)
         return (seen - attacker.targets).square().sum(1).mean()
 
     attacker.refresh()
     rows = task.train
     attacked = attacker.attack(task.X[rows], rows, "linf")
-    assert distance(attacked) < 0.9 * distance(task.X)
-    assert (attacked - task.X).abs().max() <= 0.5 + 1e-6
+    assert distance(attacked) < 0.9 * distance(task.X.tensor)
+    assert (attacked - task.X.tensor).abs().max() <= 0.5 + 1e-6
     augmenter.set_params(direction="away")
-    assert distance(attacker.attack(task.X[rows], rows, "linf")) > distance(task.X)
+    assert distance(attacker.attack(task.X[rows], rows, "linf")) > distance(task.X.tensor)
 
 
 @pytest.mark.parametrize(

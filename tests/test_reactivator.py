@@ -10,6 +10,7 @@ from sklearn.pipeline import make_pipeline
 from skfairaug import MaskReactivator
 from skfairaug._inputs._encoder import Encoder, find_head
 from skfairaug._inputs._models import predict_log_proba
+from skfairaug._inputs._rows import TensorRows
 from skfairaug._reactivator import masked_state
 
 
@@ -33,7 +34,7 @@ def test_transform_is_the_input_of_the_last_layer(reactivator, rows):
     with torch.no_grad():
         np.testing.assert_allclose(net.module_.body(X), Z, rtol=1e-6)
         logits = net.module_.head(torch.from_numpy(Z))
-    torch.testing.assert_close(predict_log_proba(net, X), logits.log_softmax(1))
+    torch.testing.assert_close(predict_log_proba(net, TensorRows(X)), logits.log_softmax(1))
 
 
 def test_masked_out_weights_start_from_zero_and_others_stay(reactivator, net, rows):
@@ -112,7 +113,7 @@ def test_layer_chooses_the_representation(reactivator, rows):
     np.testing.assert_allclose(reactivator.transform(rows.X), rows.X)
     assert len(reactivator.get_feature_names_out()) == 4
     net, X = reactivator.net_, torch.from_numpy(rows.X)
-    assert find_head(net, X, "body.0") is net.module_.body[0]
+    assert find_head(net, TensorRows(X), "body.0") is net.module_.body[0]
     assert Encoder(net, net.module_.head)(X).shape == (240, 8)
 
 

@@ -18,7 +18,7 @@ class RowPoint:
 
     Parameters
     ----------
-    X : Tensor
+    X : DeviceRows
         Rows as the task has them; only their type is read.
     """
 

@@ -7,15 +7,6 @@ from skfairaug._engine._debiasing_task import Batch
 from skfairaug._inputs._contexts import frozen
 from skfairaug._inputs._encoder import Encoder, find_head, find_layer
 from skfairaug._inputs._groups import column_indices
-from skfairaug._inputs._rows import (
-    NamedRows,
-    StreamedRows,
-    at,
-    batches_of,
-    chunk_size,
-    chunks,
-    is_table,
-)
 from skfairaug.steps.attack import NORMS, global_attack, partner_means
 from skfairaug.steps.importance import counterfactual_gap, importance_weights
 from skfairaug.steps.select import reward
@@ -54,7 +45,7 @@ class Attacker:
         if flip is None:
             groups, flip = torch.zeros_like(groups), 0.0
         with frozen(task.net.module_):
-            representations = self.encoder.all_rows(at(task.X, rows))
+            representations = self.encoder.all_rows(task.X.at(rows))
         means = partner_means(
             representations,
             task.y[rows],
@@ -92,7 +83,7 @@ class Attacker:
     def attack_all(self):
         """Counterparts of all training rows, each by one norm at random."""
         task, out = self.task, None
-        if isinstance(task.X, StreamedRows):
+        if not task.X.in_memory:
             raise ValueError(
                 "the rows of a Dataset are attacked as they come: use joint=True, or pass "
                 "the rows as an array."
@@ -104,7 +95,7 @@ class Attacker:
             device=task.X.device,
         )
         for kind, norm in enumerate(self.norms):
-            for rows in task.train[kinds == kind].split(chunk_size(task.X)):
+            for rows in task.train[kinds == kind].split(task.X.chunk_size):
                 attacked = self.attack(task.X[rows], rows, norm)
                 if out is None:
                     out = attacked.new_zeros(len(task.X), *attacked.shape[1:])
@@ -115,9 +106,9 @@ class Attacker:
         """Eq. 10 weights of the task's `rows`, perturbed where `X_adv` has all of them."""
         task = self.task
         log_probas, gaps = [], []
-        parts = rows.split(chunk_size(task.X))
+        parts = rows.split(task.X.chunk_size)
         with frozen(task.net.module_):
-            for X, part in zip(batches_of(task.X, parts), parts, strict=True):
+            for X, part in zip(task.X.batches(parts), parts, strict=True):
                 values = self.point.values(X) if X_adv is None else X_adv[part]
                 log_probas.append(self._predict_proba(X, values).log())
                 gaps.append(self._gap(X, values))
@@ -170,7 +161,7 @@ class Attacker:
         n_real = max(task.n_classes * task.n_groups, round((1 - share) * batch_size))
         real = task.sampler.draw(n_batches, n_real)
         made = task.sampler.draw(n_batches, batch_size - n_real, weights)
-        drawn = zip(batches_of(task.X, real), batches_of(task.X, made), real, made, strict=True)
+        drawn = zip(task.X.batches(real), task.X.batches(made), real, made, strict=True)
         for X_real, X_made, rows, sources in drawn:
             values = self._joint(X_made, sources) if X_adv is None else X_adv[sources]
             X, context = self.point.join(X_real, X_made, values)
@@ -212,11 +203,11 @@ class Attacker:
 def attack_point(augmenter, task):
     """Where the attack acts: the rows, or the output of the layer that is named."""
     if augmenter.input_layer is None:
-        if isinstance(task.X, NamedRows) or not _takes_gradients(task.X):
+        if not task.X.is_movable:
             raise ValueError(
-                "rows of integers, or several arrays by name, cannot be moved by a gradient: "
-                "name the layer whose output is to be attacked, such as an embedding, with "
-                "the augmenter's input_layer='...'."
+                "X holds integers, or several arrays by name, which cannot be moved by a "
+                "gradient: name the layer whose output is to be attacked, such as an "
+                "embedding, with the augmenter's input_layer='...'."
             )
         return RowPoint(task.X)
     if augmenter.counterfactual is not None:
@@ -224,12 +215,7 @@ def attack_point(augmenter, task):
             "counterfactual changes rows, and input_layer attacks a layer: not both."
         )
     layer = find_layer(task.net, augmenter.input_layer, what="input_layer")
-    return LayerPoint(task.net, layer, next(iter(chunks(at(task.X, task.train)))))
-
-
-def _takes_gradients(X):
-    """Whether rows are numbers that a small step changes: floats, or pixels."""
-    return X.dtype in (None, torch.float32, torch.uint8)
+    return LayerPoint(task.net, layer, next(iter(task.X.at(task.train).chunks())))
 
 
 def check_norms(norm):
@@ -248,17 +234,17 @@ def check_clip(clip):
 
 def movable_inputs(perturb, task):
     """Bool tensor over the columns that an attack may change; None means all inputs."""
-    X = task.X
-    if not is_table(X) or (isinstance(perturb, str) and perturb == "all"):
+    if not task.X.is_table or (isinstance(perturb, str) and perturb == "all"):
         return None
+    X = task.X.tensor
     if isinstance(perturb, str):
         low, high = X.amin(0), X.amax(0)
         binary = torch.ones(X.shape[1], dtype=torch.bool, device=X.device)
-        for part in chunks(X):
+        for part in task.X.chunks():
             binary &= ((part == low) | (part == high)).all(0)
         movable = ~binary
         movable[task.columns] = False
         return movable
     movable = torch.zeros(X.shape[1], dtype=torch.bool, device=X.device)
-    movable[column_indices(perturb, X.shape[1], what="perturb")] = True
+    movable[column_indices(perturb, X, what="perturb")] = True
     return movable

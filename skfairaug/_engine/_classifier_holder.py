@@ -6,27 +6,29 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted, validate_data
-from skorch import NeuralNet
+from sklearn.utils.validation import check_is_fitted
 
-from skfairaug._engine._estimator import Rows, _holds_integers
+from skfairaug._engine._estimator import Rows
 from skfairaug._engine._fitting import fits
 from skfairaug._engine._parameters import parameters
 from skfairaug._inputs._checks import (
     check_cells,
-    check_magnitude,
-    check_row_shape,
     check_tolerance,
     encode_labels,
 )
 from skfairaug._inputs._contexts import isolated_random_state
 from skfairaug._inputs._copies import portable_state, restored_state
-from skfairaug._inputs._groups import encode_groups
-from skfairaug._inputs._models import is_fitted_net, unwrap
+from skfairaug._inputs._given import FLOATS, check_rows, holds_integers
+from skfairaug._inputs._groups import check_same_order, encode_groups
+from skfairaug._inputs._models import (
+    check_net,
+    is_fitted_net,
+    is_net,
+    net_types,
+    plain,
+    prototype,
+)
 from skfairaug.metrics._constraints import get_constraint
-
-#: What rows are cast to unless they are one of them: float64 holds integers up to 2^53.
-FLOATS = [np.float64, np.float32]
 
 
 @parameters
@@ -62,6 +64,8 @@ class ClassifierHolder(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
     fits_on = "train"
     #: Whether `predict` takes the group.
     needs_sensitive_features = False
+    #: Whether it leaves its rows to the net that it is around, which may take no tables.
+    _any_rows = False
 
     _parameter_constraints = {
         "estimator": "no_validation",
@@ -117,6 +121,7 @@ class ClassifierHolder(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
 
     def _validate_rows(self, X, y, sensitive_features):
         self._check_goal()
+        check_same_order(X=X, y=y, sensitive_features=sensitive_features)
         X, y = self._checked_arrays(X, y)
         y, self.classes_ = encode_labels(y)
         if len(self.classes_) != 2:
@@ -145,32 +150,36 @@ class ClassifierHolder(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         return encode_groups(sensitive_features, n_samples)
 
     def _checked_arrays(self, X, y):
-        """Rows and labels of `fit` as arrays."""
-        X, y = validate_data(self, X, y, dtype=self._types(X), allow_nd=True)
-        check_magnitude(X)
-        self._row_shape = X.shape[1:]
-        return X, y
+        """Rows and labels of `fit`, checked."""
+        return self._check_rows(X, y, reset=True)
 
     def _checked(self, X):
-        """Rows to predict as an array."""
+        """Rows to predict, checked."""
         check_is_fitted(self)
-        X = validate_data(self, X, dtype=self._types(X), allow_nd=True, reset=False)
-        check_magnitude(X)
-        check_row_shape(X, self._row_shape, type(self).__name__)
-        return X
+        return self._check_rows(X, reset=False)
 
-    def _types(self, X):
-        """NumPy types that rows keep: integers in images, and where a net is to read them."""
-        net = isinstance(unwrap(self.estimator), NeuralNet)
-        if _holds_integers(X) and (X.ndim > 2 or net):
-            return [np.asarray(X[:0]).dtype]
-        return FLOATS
+    def _check_rows(self, X, *y, reset):
+        estimator = getattr(self, "estimator_", self.estimator)
+        if not is_net(estimator):
+            return check_rows(self, X, *y, types=types_kept, reset=reset)
+        net = prototype(check_net(estimator))
+
+        def types(X):
+            return net_types(net, X)
+
+        module = plain(net.module_) if self._any_rows else None
+        return check_rows(self, X, *y, types=types, module=module, reset=reset)
 
     def _new_classifier(self):
         """A clone of the unfitted `estimator`; None stands for a logistic regression."""
         if self.estimator is None:
             return LogisticRegression(max_iter=1000)
         return clone(self.estimator)
+
+
+def types_kept(X):
+    """NumPy types that rows keep where no net reads them: floats, and integers in images."""
+    return [np.asarray(X[:0]).dtype] if holds_integers(X) and X.ndim > 2 else FLOATS
 
 
 @parameters

@@ -15,7 +15,7 @@ from skfairaug._engine._training import CellSampler, Trainer
 from skfairaug._inputs._contexts import frozen
 from skfairaug._inputs._encoder import Encoder, find_head
 from skfairaug._inputs._models import log_probabilities, predict_log_proba
-from skfairaug._inputs._rows import at, batches_of, is_table
+from skfairaug._inputs._rows import DeviceRows, TensorRows
 from skfairaug.metrics._cells import cell_counts
 from skfairaug.metrics._soft import soft_bias
 from skfairaug.steps.distil import distillation_loss, group_offsets
@@ -47,7 +47,7 @@ class DebiasingTask:
     """
 
     net: object
-    X: torch.Tensor
+    X: DeviceRows
     y: torch.Tensor
     groups: torch.Tensor
     n_classes: int
@@ -112,7 +112,7 @@ class DebiasingTask:
     def batches(self, n_batches, batch_size):
         """An epoch of batches of real rows."""
         drawn = self.sampler.draw(n_batches, batch_size)
-        for X, rows in zip(batches_of(self.X, drawn), drawn, strict=True):
+        for X, rows in zip(self.X.batches(drawn), drawn, strict=True):
             yield Batch(X, rows, len(rows))
 
     def soft_bias(self, log_proba, rows):
@@ -174,8 +174,8 @@ class DebiasingTask:
     def _read(self, X):
         """Class log-probabilities of rows, and what their group is read from, on the host."""
         log_proba = predict_log_proba(self.net, X)
-        columns = X
-        if not is_table(X):
+        columns = X.columns
+        if columns is None:
             with frozen(self.net.module_):
                 columns = Encoder(self.net, find_head(self.net, X)).all_rows(X)
         return tuple(one.double().cpu().numpy() for one in (log_proba, columns))
@@ -190,14 +190,14 @@ class DebiasingTask:
     def mixed_batches(self):
         """Like `batches`, of rows mixed between the groups, which the teacher labels."""
         rows, X = mix_rows(
-            self.X,
+            self.X.tensor,
             self.sampler.draw(1, min(N_MIXED, 20 * len(self.train)))[0],
             self.y,
             self.groups,
             self.train,
             generator=self.generator,
         )
-        targets = self._targets(self.rule.scores(*self._read(X)))
+        targets = self._targets(self.rule.scores(*self._read(TensorRows(X))))
         cells = self.cells[rows]
         everything = torch.arange(len(rows), device=rows.device)
         sampler = CellSampler(cells, everything, self.generator)
@@ -246,7 +246,7 @@ class DebiasingTask:
         Returns its class log-probabilities of the selection rows, and the verdict.
         """
         net = self.net
-        log_proba = predict_log_proba(net, at(self.X, self.select))
+        log_proba = predict_log_proba(net, self.X.at(self.select))
         verdict = self.best.offer(log_proba, net.module_.state_dict)
         net.history.new_epoch()
         net.history.record("epoch", len(net.history))
@@ -270,7 +270,7 @@ class Best:
         """Verdict on class log-probabilities of the selection rows."""
         task = self.task
         if len(task.measure):
-            seen = predict_log_proba(task.net, at(task.X, task.measure))
+            seen = predict_log_proba(task.net, task.X.at(task.measure))
             log_proba = torch.cat([log_proba, seen])
         log_proba = log_proba.double().cpu().numpy()
         if task.n_classes == 2:
@@ -293,7 +293,7 @@ class Best:
     def offer_net(self):
         """Judge the task's net as it stands."""
         task = self.task
-        log_proba = predict_log_proba(task.net, at(task.X, task.select))
+        log_proba = predict_log_proba(task.net, task.X.at(task.select))
         return self.offer(log_proba, task.net.module_.state_dict)
 
     def restore(self):

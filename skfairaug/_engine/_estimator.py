@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 from skorch import NeuralNetBinaryClassifier
 
 from skfairaug._engine._claims import store_claims, warn_unless_reached
@@ -17,31 +17,38 @@ from skfairaug._engine._fitting import fits
 from skfairaug._engine._processes import agreed_seed
 from skfairaug._engine._selection import Goal
 from skfairaug._inputs._checks import (
-    as_labels,
     check_group_rows,
     check_held_out,
     check_labels_present,
-    check_same_length,
     check_tolerance,
     check_training_rows,
     encode_labels,
-    named_arrays,
 )
 from skfairaug._inputs._contexts import isolated_random_state
 from skfairaug._inputs._copies import copy_net, portable_state, restored_state
 from skfairaug._inputs._few_rows import warn_of_few_rows
-from skfairaug._inputs._groups import Groups, column_indices, encode_groups, groups_from_columns
+from skfairaug._inputs._given import check_rows, holds_integers, take
+from skfairaug._inputs._groups import (
+    Groups,
+    check_same_order,
+    column_indices,
+    encode_groups,
+    groups_from_columns,
+)
 from skfairaug._inputs._intervals import Interval
 from skfairaug._inputs._models import (
     check_net,
     check_output,
-    input_types,
+    check_own_loss,
     is_fitted_net,
+    net_types,
+    plain,
     predict_log_proba,
+    prototype,
     train_net,
     unwrap,
 )
-from skfairaug._inputs._rows import at, is_dataset, is_named, on_device, take
+from skfairaug._inputs._rows import on_device
 from skfairaug.metrics._constraints import get_constraint
 from skfairaug.steps.importance import group_columns
 
@@ -70,16 +77,20 @@ class NetHolder(BaseEstimator):
     (or trained first) into a :class:`~skfairaug._engine._debiasing_task.DebiasingTask`.
     """
 
+    #: Whether the net is trained further, by another loss than its own.
+    _trains = True
+
     def _validate_rows(self, X, y, sensitive_features):
-        check_net(self.estimator)
+        net = check_net(self.estimator)
+        if self._trains:
+            check_own_loss(net)
         get_constraint(self.constraint)
         self._check_tolerance()
+        check_same_order(X=X, y=y, sensitive_features=sensitive_features)
         X, y = self._validate_X_y(X, y)
         y, self.classes_ = encode_labels(y)
-        columns = None
-        if isinstance(X, np.ndarray):
-            names = getattr(self, "feature_names_in_", None)
-            columns = column_indices(self.sensitive_columns, X.shape[1], names)
+        names = getattr(self, "feature_names_in_", None)
+        columns = column_indices(self.sensitive_columns, X, names)
         if sensitive_features is None:
             sensitive_features = groups_from_columns(X, columns)
         missing = getattr(self, "missing_groups", "error")
@@ -101,32 +112,25 @@ class NetHolder(BaseEstimator):
         constraint.check(y, codes, self.classes_, self.groups_)
 
     def _validate_X_y(self, X, y):
-        """Checked rows and labels on the host.
-
-        Rows are an array, a mapping of names to arrays (the module's keyword arguments) or
-        a torch Dataset, which is left as it is.
-        """
-        self._X_types = [np.float32]
-        if is_dataset(X) or is_named(X):
-            X, y = self._validate_X(X), as_labels(y)
-            check_same_length(X=X if is_dataset(X) else next(iter(X.values())), y=y)
-            return X, y
-        if _holds_integers(X):
-            X = np.asarray(X)
-            self._X_types = input_types(unwrap(self.estimator), X)
-        return validate_data(self, X, y, dtype=self._X_types, allow_nd=True)
+        """Checked rows and labels on the host, see `skfairaug._inputs._given`."""
+        return self._check_rows(prototype(unwrap(self.estimator)), X, y, reset=True)
 
     def _validate_X(self, X):
         """Checked rows on the host, for the fitted net."""
-        if is_dataset(X):
-            return X
-        if is_named(X):
-            return named_arrays(X)
-        types = self._X_types
-        if _holds_integers(X):
-            X = np.asarray(X)
-            types = input_types(self.net_, X)
-        return validate_data(self, X, dtype=types, allow_nd=True, reset=False)
+        return self._check_rows(self.net_, X, reset=False)
+
+    def _check_rows(self, net, X, *y, reset):
+        if reset:
+            self._types = None
+
+        def types(X):
+            if self._types is None or holds_integers(X):
+                found = net_types(net, X)
+                self._types = found if self._types is None else self._types
+                return found
+            return self._types  # of fit: tokens may come as floats later
+
+        return check_rows(self, X, *y, types=types, module=plain(net.module_), reset=reset)
 
     def _check_tolerance(self):
         check_tolerance(self.tolerance)
@@ -160,13 +164,7 @@ class NetHolder(BaseEstimator):
             torch.as_tensor(values, device=X.device)
             for values in (rows.y, rows.groups.codes, train, select, measure)
         )
-        known = torch.as_tensor(np.flatnonzero(rows.groups.codes >= 0), device=X.device)
-        whole = len(known) == len(groups)
-        columns, values = group_columns(X if whole else at(X, known), groups[known])
-        if rows.columns is not None:
-            columns = torch.as_tensor(rows.columns, device=X.device)
-            members = (X[groups == g] for g in range(len(rows.groups.names)))
-            values = torch.stack([part[:, columns].mean(0) for part in members])
+        columns, values = columns_of_groups(X, rows, groups)
         return DebiasingTask(
             net=net,
             X=X,
@@ -354,11 +352,17 @@ class BaseIntraProcessor(DecidesByScore, ClassifierMixin, MetaEstimatorMixin, Ne
         return log_proba[:, 1] - log_proba[:, 0] - self._log_odds
 
 
-def _holds_integers(X):
-    """Whether `X` is an array of integers, or a tensor of them."""
-    if isinstance(X, torch.Tensor):
-        return not (X.is_floating_point() or X.is_complex())
-    return isinstance(X, np.ndarray) and X.dtype.kind in "iu"
+def columns_of_groups(X, rows, groups):
+    """Columns of X that say the group, and the values they have in each; none of images."""
+    if X.tensor is None:
+        return group_columns(X, groups)
+    if rows.columns is None:
+        known = torch.nonzero(groups >= 0).ravel()
+        whole = len(known) == len(groups)
+        return group_columns(X.tensor if whole else X[known], groups[known])
+    columns = torch.as_tensor(rows.columns, device=X.device)
+    members = (X[groups == g] for g in range(len(rows.groups.names)))
+    return columns, torch.stack([part[:, columns].mean(0) for part in members])
 
 
 def split_cells(cells, fraction, seed):

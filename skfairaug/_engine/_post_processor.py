@@ -3,20 +3,18 @@
 from numbers import Real
 
 import numpy as np
-import pandas as pd
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
-from skorch import NeuralNet
 
 from skfairaug._engine._classifier_holder import ClassifierHolder
 from skfairaug._engine._estimator import Rows, split_cells
 from skfairaug._engine._parameters import parameters
-from skfairaug._engine._scores import as_net_input, check_scorer
+from skfairaug._engine._scores import check_scorer
 from skfairaug._inputs._checks import check_training_rows
+from skfairaug._inputs._given import take
 from skfairaug._inputs._groups import Groups
 from skfairaug._inputs._intervals import Interval
-from skfairaug._inputs._models import check_output, is_fitted_net, train_net, unwrap
-from skfairaug._inputs._rows import on_device, take
+from skfairaug._inputs._models import check_fits, is_fitted_net, is_net, train_net, unwrap
 
 
 @parameters
@@ -75,13 +73,13 @@ class PostProcessor(ClassifierHolder):
             check_scorer(unwrap(self.estimator))
             if _is_fitted(self.estimator):
                 self._check_names()
-                self._check_net(rows.X)
+                self._check_classes(rows.X)
                 return self.estimator, rows
         kept, spent = split_cells(rows.cells, self.debias_fraction, self._seed)
         check_training_rows(rows.cells, kept, spent)
         X, y = take(rows.X, spent), rows.y[spent]
-        if isinstance(self.estimator, NeuralNet):
-            estimator = train_net(self.estimator, as_net_input(self.estimator, X), y)
+        if is_net(self.estimator):
+            estimator = train_net(self.estimator, X, y)
         else:
             estimator = self._new_classifier().fit(X, y)
         groups = Groups(rows.groups.codes[kept], rows.groups.names)
@@ -98,12 +96,17 @@ class PostProcessor(ClassifierHolder):
                 f"{list(known)}: give the same in the same order."
             )
 
-    def _check_net(self, X):
-        """Raise if a fitted net cannot take the rows; other classifiers say so themselves."""
-        if is_fitted_net(self.estimator) and not isinstance(X, pd.DataFrame):
-            net = unwrap(self.estimator)
-            X = as_net_input(net, X) if isinstance(X, np.ndarray) else X
-            check_output(net, on_device(net, X), len(self.classes_))
+    def _check_classes(self, X):
+        """Raise if the classifier knows other classes than `fit`, or takes other rows."""
+        if is_fitted_net(self.estimator):
+            check_fits(unwrap(self.estimator), X, len(self.classes_))
+            return
+        known = getattr(self.estimator, "classes_", self.classes_)
+        if len(known) != len(self.classes_):
+            raise ValueError(
+                f"y has {len(self.classes_)} classes, {self.classes_.tolist()}, but the "
+                f"estimator was fitted on {len(known)}: {list(known)}."
+            )
 
 
 def _is_fitted(estimator):

@@ -9,7 +9,6 @@ The module is not wrapped: its layers keep their names, hooks and state, on whic
 and 2 rely.
 """
 
-from collections.abc import Mapping
 from contextlib import contextmanager
 
 import torch
@@ -17,7 +16,7 @@ from torch import distributed
 
 from skfairaug._inputs._accelerator import accelerator_of
 from skfairaug._inputs._contexts import overriding
-from skfairaug._inputs._rows import n_rows
+from skfairaug._inputs._rows import n_rows, rows_of_batch
 
 #: Ways of accelerate that split the network itself, or do not run on torch.distributed.
 UNSUPPORTED = ("DEEPSPEED", "FSDP", "MEGATRON_LM", "XLA")
@@ -106,8 +105,7 @@ def infer_shares(infer, X, size, **params):
     if n < size:
         return infer(X, **params)
     share = slice(n * rank // size, n * (rank + 1) // size)
-    own = {k: v[share] for k, v in X.items()} if isinstance(X, Mapping) else X[share]
-    output = infer(own, **params)
+    output = infer(rows_of_batch(X, share), **params)
     if isinstance(output, tuple):
         return tuple(gather(part, share, n, size) for part in output)
     return gather(output, share, n, size)
@@ -162,8 +160,8 @@ def check_same_rows(task):
     """Raise where the processes were given different validation rows."""
     place = torch.arange(1, len(task.y) + 1, device=task.y.device)
     marks = [place.sum(), (place * task.y).sum(), (place * task.groups).sum()]
-    if isinstance(task.X, torch.Tensor):
-        marks.append(task.X.sum(dtype=torch.float64))
+    if task.X.tensor is not None:
+        marks.append(task.X.tensor.sum(dtype=torch.float64))
     marks = torch.stack([mark.double() for mark in marks])
     least, most = marks.clone(), marks.clone()
     distributed.all_reduce(least, distributed.ReduceOp.MIN)

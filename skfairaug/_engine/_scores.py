@@ -5,7 +5,7 @@ import pandas as pd
 from scipy.special import log_softmax, logit
 
 from skfairaug._inputs._models import (
-    input_types,
+    in_net_types,
     is_fitted_net,
     predict_log_proba,
     unwrap,
@@ -81,22 +81,16 @@ def check_scorer(estimator):
         )
 
 
-def as_net_input(net, X):
-    """Rows in a type that the net takes, as the estimators around a net choose it."""
-    types = input_types(net, X) if X.dtype.kind in "iu" else [np.float32]
-    return X if X.dtype in types else X.astype(types[0])
-
-
 def _net_log_proba(estimator, X):
     # Takes rows of any precision and leaves the net in the mode that it was in.
     net = unwrap(estimator)
-    log_proba = predict_log_proba(net, on_device(net, as_net_input(net, X)))
+    log_proba = predict_log_proba(net, on_device(net, in_net_types(net, X)))
     return log_proba.double().cpu().numpy()
 
 
 def _as_fitted(estimator, X):
     """Rows as a frame where the classifier was fitted on one, and asks for one."""
-    if isinstance(X, np.ndarray) and hasattr(estimator, "feature_names_in_"):
+    if not hasattr(X, "columns") and hasattr(estimator, "feature_names_in_"):
         return pd.DataFrame(X, columns=estimator.feature_names_in_)
     return X
 

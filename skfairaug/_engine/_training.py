@@ -13,7 +13,6 @@ from skorch.callbacks import EarlyStopping, LRScheduler, PrintLog
 from skfairaug._engine._processes import scaled
 from skfairaug._inputs._contexts import overriding
 from skfairaug._inputs._models import log_probabilities, net_targets
-from skfairaug._inputs._rows import at, chunk_size, chunks, off_device
 
 
 class CellSampler:
@@ -91,8 +90,8 @@ class Trainer:
     ----------
     net : skorch.NeuralNet
         Changed in place.
-    X : Tensor, NamedRows or StreamedRows
-        All rows, as :mod:`skfairaug._inputs._rows` has them on the device.
+    X : DeviceRows
+        All rows.
     y : Tensor
         Their class codes.
     lr : float
@@ -138,11 +137,11 @@ class Trainer:
             Rows that are evaluated after each epoch.
         """
         net = self.net
-        X_valid, y_valid = at(self.X, selection_rows), self.y[selection_rows]
-        shown = off_device(self.X)
+        X_valid, y_valid = self.X.at(selection_rows), self.y[selection_rows]
+        shown = self.X.shown
         datasets = {
             "dataset_train": net.get_dataset(shown, net_targets(net, self.y)),
-            "dataset_valid": net.get_dataset(off_device(X_valid), net_targets(net, y_valid)),
+            "dataset_valid": net.get_dataset(X_valid.shown, net_targets(net, y_valid)),
         }
         # An accuracy monitor would end the training just when it trades accuracy for
         # fairness; the caller's choice by expected Phi takes its place. A schedule is for
@@ -209,8 +208,8 @@ def evaluate(net, X, y):
     """Class log-probabilities of rows, with the net's own validation loss recorded."""
     log_probas, first = [], 0
     targets = net_targets(net, y)
-    for rows in chunks(X):
-        size = min(len(y) - first, chunk_size(X))
+    for rows in X.chunks():
+        size = min(len(y) - first, X.chunk_size)
         batch = (rows, targets[first : first + size])
         first += size
         net.notify("on_batch_begin", batch=batch, training=False)

@@ -56,10 +56,18 @@ def accelerator_of(net):
 
 
 def unwrapped(value):
-    """A module out of what shares its gradients among processes; other values as they are."""
-    while isinstance(value, DistributedDataParallel):
-        value = value.module
-    return value
+    """A module out of what wraps it; other values as they are.
+
+    The wrappers share gradients among processes, or are made by ``torch.compile``, which
+    neither copies nor lets layers be hooked.
+    """
+    while True:
+        if isinstance(value, DistributedDataParallel):
+            value = value.module
+        elif isinstance(value, torch.nn.Module) and hasattr(value, "_orig_mod"):
+            value = value._orig_mod
+        else:
+            return value
 
 
 def take_off_wrappers(net):

@@ -216,39 +216,6 @@ def check_scores(score):
         raise ValueError(f"score has {missing} NaN among {len(score)} values.")
 
 
-def check_magnitude(X):
-    """Check that no number is beyond what float32 holds, as nets and trees read rows.
-
-    Raises
-    ------
-    ValueError
-        Saying how large the largest is.
-    """
-    if X.dtype.kind != "f" or X.dtype.itemsize <= 4 or not X.size:
-        return
-    largest = max(-X.min(), X.max())
-    if largest > np.finfo(np.float32).max:
-        raise ValueError(
-            f"X holds numbers of size {largest:.3g}, more than the "
-            f"{np.finfo(np.float32).max:.2g} that float32 holds: scale its columns."
-        )
-
-
-def check_row_shape(X, expected, name):
-    """Check that rows to predict have the shape of those that `fit` saw.
-
-    Raises
-    ------
-    ValueError
-        With both shapes, and the `name` of the estimator.
-    """
-    if X.shape[1:] != tuple(expected):
-        raise ValueError(
-            f"X has rows of shape {X.shape[1:]}, but {name} was fitted on rows of shape "
-            f"{tuple(expected)}."
-        )
-
-
 def check_tolerance(tolerance):
     """Check that a tolerance lies in (0, 1].
 
@@ -397,33 +364,6 @@ def as_codes(values, name, n_codes=None):
     if len(outside):
         raise ValueError(f"{name} must hold whole numbers from 0{last}; got {outside[0]}.")
     return array
-
-
-def named_arrays(X):
-    """Return a mapping of names to arrays with a row each; floats become float32.
-
-    Raises
-    ------
-    ValueError
-        If it is empty, lengths differ, or a number is NaN or infinite.
-    """
-    if not X:
-        raise ValueError("X is an empty mapping; at least one array is needed.")
-    arrays = {}
-    for name, part in X.items():
-        part = np.asarray(part)
-        if part.dtype.kind == "f":
-            if not np.isfinite(part).all():
-                raise ValueError(f"X[{name!r}] holds NaN or infinity.")
-            part = part.astype(np.float32, copy=False)
-        if part.dtype.kind not in "biuf" or part.ndim == 0:
-            raise ValueError(
-                f"X[{name!r}] must be an array of numbers with a row each; got shape "
-                f"{part.shape} and dtype {part.dtype}."
-            )
-        arrays[name] = part
-    check_same_length(**arrays)
-    return arrays
 
 
 def check_held_out(held_out, n_samples):

@@ -2,8 +2,7 @@
 
 import torch
 
-from skfairaug._inputs._models import predict_log_proba
-from skfairaug._inputs._rows import at, chunks
+from skfairaug._inputs._models import plain, predict_log_proba, uncompiled
 
 
 def find_head(net, X, layer=None):
@@ -14,7 +13,7 @@ def find_head(net, X, layer=None):
     """
     if layer is not None:
         return find_layer(net, layer)
-    modules = dict(net.module_.named_modules())
+    modules = dict(plain(net.module_).named_modules())
     executed = []
     hooks = [
         module.register_forward_pre_hook(lambda module, _: executed.append(module))
@@ -22,7 +21,8 @@ def find_head(net, X, layer=None):
         if isinstance(module, torch.nn.Linear)
     ]
     try:
-        predict_log_proba(net, at(X, torch.arange(min(2, len(X)), device=X.device)))
+        with uncompiled(net):
+            predict_log_proba(net, X.first(2))
     finally:
         for hook in hooks:
             hook.remove()
@@ -54,7 +54,7 @@ def weight_layers(module):
 
 def find_layer(net, layer, what="layer"):
     """Return the module called `layer`, a name as in ``module.named_modules()``."""
-    modules = dict(net.module_.named_modules())
+    modules = dict(plain(net.module_).named_modules())
     if layer not in modules:
         raise ValueError(
             f"{what}={layer!r} is not a module of the net; it has "
@@ -86,7 +86,8 @@ class Encoder:
 
         hook = self.head.register_forward_pre_hook(stop)
         try:
-            self.net.infer(X)
+            with uncompiled(self.net):
+                self.net.infer(X)
         except Encoder._Reached:
             pass
         finally:
@@ -96,4 +97,4 @@ class Encoder:
     @torch.no_grad()
     def all_rows(self, X):
         """Representations of all rows, without gradient."""
-        return torch.cat([self(part) for part in chunks(X)])
+        return torch.cat([self(part) for part in X.chunks()])

@@ -140,16 +140,83 @@ def known_groups(sensitive_features, n_samples, names, asking):
     return np.array([names.index(name) for name in groups.names])[groups.codes]
 
 
-def column_indices(columns, n_features, names=None, what="sensitive_columns"):
-    """Positions of named or numbered columns; None for "auto" and None.
+def check_same_order(X, **others):
+    """Refuse what has X's own index in another order, as rows are told by their position.
+
+    Parameters
+    ----------
+    X : object
+        Rows.
+    **others : object
+        What else has a value per row, by its name.
 
     Raises
     ------
     ValueError
-        If a column is not there.
+        If both have an index of the same labels, each of which occurs once, and the order
+        differs.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from skfairaug._inputs._groups import check_same_order
+    >>> X, sex = pd.DataFrame({"age": [30, 40]}), pd.Series(["f", "m"], index=[1, 0])
+    >>> check_same_order(X, sensitive_features=sex)
+    Traceback (most recent call last):
+    ...
+    ValueError: sensitive_features has the index of X in another order, and rows are told...
+    """
+    index = _index_of(X)
+    if index is None or not index.is_unique:
+        return
+    for name, other in others.items():
+        own = _index_of(other)
+        if own is None or len(own) != len(index) or own.equals(index):
+            continue
+        if own.is_unique and index.isin(own).all():
+            raise ValueError(
+                f"{name} has the index of X in another order, and rows are told by their "
+                f"position: pass {name}.loc[X.index], or {name}.to_numpy() if the positions "
+                "are right and the labels are not."
+            )
+
+
+def _index_of(values):
+    return values.index if isinstance(values, (pd.DataFrame, pd.Series)) else None
+
+
+def column_indices(columns, X, names=None, what="sensitive_columns"):
+    """Positions of named or numbered columns; None for "auto" and None.
+
+    Parameters
+    ----------
+    columns : "auto", None, str, int or list of them
+        Columns.
+    X : ndarray of shape (n_samples, n_features), or rows of another kind
+        Rows, which have columns if they are a table.
+    names : sequence of str, default=None
+        Names of the columns.
+    what : str, default="sensitive_columns"
+        What error messages call `columns`.
+
+    Returns
+    -------
+    indices : list of int, or None
+        Positions.
+
+    Raises
+    ------
+    ValueError
+        If a column is not there, or X has no columns.
     """
     if columns is None or (isinstance(columns, str) and columns == "auto"):
         return None
+    if getattr(X, "ndim", None) != 2:
+        raise ValueError(
+            f"{what} names columns of X, and X is no table: pass sensitive_features, one "
+            "value per row."
+        )
+    n_features = X.shape[1]
     columns = [columns] if isinstance(columns, (str, Integral)) else list(columns)
     known = list(range(n_features)) if names is None else list(names)
     indices = []

@@ -10,6 +10,7 @@ from sklearn.utils._param_validation import StrOptions, validate_params
 
 from skfairaug._inputs._checks import check_same_length, check_tolerance
 from skfairaug._inputs._few_rows import FEW_ROWS
+from skfairaug._inputs._groups import check_same_order
 from skfairaug._inputs._intervals import Interval
 from skfairaug.auditing._report import AuditReport
 from skfairaug.auditing._sample import make_sample
@@ -61,9 +62,10 @@ def audit(
         `sensitive_features`, as of fairlearn's ThresholdOptimizer, alone or as the last step
         of a Pipeline. A skorch net's classes are the labels of `y` in sorted order.
     X : array-like of shape (n_samples, n_features)
-        Rows that nothing was fitted to or chosen on.
+        Rows that nothing was fitted to or chosen on. For a network also a frame, of which it
+        gets the numbers, a mapping of names to arrays, or a torch Dataset.
     y : array-like of shape (n_samples,)
-        Recorded labels.
+        Recorded labels. The outputs of a network stand for them in sorted order.
     sensitive_features : array-like of shape (n_samples,) or (n_samples, n_columns)
         Group of every row. Several columns are looked at one by one and crossed.
     constraint : str or Constraint, default="statistical_parity"
@@ -149,6 +151,7 @@ def audit(
     """
     check_tolerance(tolerance)
     get_constraint(constraint)
+    check_same_order(X=X, y=y, sensitive_features=sensitive_features)
     if hasattr(before, "predict"):
         before = predict_labels(before, X, sensitive_features, y)
     report = audit_predictions(

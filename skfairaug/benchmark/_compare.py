@@ -11,7 +11,14 @@ from sklearn.utils.validation import check_consistent_length
 
 from skfairaug._inputs._checks import check_switch, check_tolerance, encode_labels
 from skfairaug._inputs._copies import PortableNet
-from skfairaug._inputs._groups import encode_groups
+from skfairaug._inputs._given import (
+    collected,
+    is_dataset,
+    is_named,
+    named_arrays,
+    number_of_rows,
+)
+from skfairaug._inputs._groups import check_same_order, encode_groups
 from skfairaug._inputs._models import is_fitted_net
 from skfairaug.benchmark._fingerprint import fingerprint
 from skfairaug.benchmark._jobs import (
@@ -62,7 +69,7 @@ def compare(
         `random_state` that is None to the number of the split, nested ones too. A
         ``FrozenEstimator`` is judged as it is; it predicts labels of `y`, or is a net.
     X : array-like or DataFrame of shape (n_samples, n_features) or (n_samples, ...)
-        Rows.
+        Rows. Where all classifiers are around networks also a mapping of names to arrays.
     y : array-like of shape (n_samples,)
         Labels; of two, the larger is the favourable one.
     sensitive_features : array-like of shape (n_samples,) or (n_samples, n_columns)
@@ -137,7 +144,9 @@ def compare(
     >>> results[["method", "split"]].to_numpy().tolist()
     [['biased', 0], ['biased', 1], ['threshold', 0], ['threshold', 1]]
     """
-    check_consistent_length(X, y, sensitive_features)
+    X = _checked_rows(X, preprocessor)
+    check_consistent_length(range(number_of_rows(X)), y, sensitive_features)
+    check_same_order(X=X, y=y, sensitive_features=sensitive_features)
     check_switch(drop_sensitive, "drop_sensitive")
     check_switch(progress, "progress")
     measure = get_constraint(constraint).name
@@ -181,6 +190,21 @@ def compare(
             results.add(row)
             advance(f"{row['method']}, split {row['split']}")
     return results.frame(jobs)
+
+
+def _checked_rows(X, preprocessor):
+    """Rows that can be split: a table, an array, or for nets arrays by name."""
+    X = collected(X)
+    if is_dataset(X):
+        raise TypeError(
+            f"X is a {type(X).__name__} of images, whose rows compare cannot split: give an "
+            "array."
+        )
+    if is_named(X):
+        if preprocessor is not None:
+            raise TypeError("X holds arrays by name, which a preprocessor cannot transform.")
+        X = named_arrays(X)
+    return X
 
 
 def _check_mitigators(mitigators, estimator):

@@ -16,7 +16,8 @@ from sklearn.utils.validation import has_fit_parameter
 from skorch import NeuralNet
 
 from skfairaug._inputs._copies import PortableNet
-from skfairaug._inputs._models import is_fitted_net, train_net
+from skfairaug._inputs._given import is_array, take
+from skfairaug._inputs._models import is_fitted_net, is_net, predict_codes, train_net, unwrap
 from skfairaug.benchmark._alone import alone
 from skfairaug.benchmark._results import COLUMNS, MEASURES
 from skfairaug.metrics._hard import bias
@@ -145,8 +146,11 @@ def _fit_and_judge(model, part, test, goal):
     needed = {}
     if needs_groups(model):
         needed["sensitive_features"] = test.groups
-    with handing_on(model, "predict"):
-        y_pred = model.predict(test.X, **needed)
+    if is_net(model):
+        y_pred = predict_codes(unwrap(model), test.X)
+    else:
+        with handing_on(model, "predict"):
+            y_pred = model.predict(test.X, **needed)
     predicted = time.perf_counter()
     if isinstance(model, FrozenEstimator) and not isinstance(model.estimator, NeuralNet):
         y_pred = _as_codes(y_pred, test.classes)
@@ -247,7 +251,8 @@ def is_fitted(model):
 
 def _take(data, rows, preprocessor):
     """Rows of a part, transformed; floating arrays in the precision that nets want."""
-    X = _safe_indexing(data.X, rows)
+    X = data.X
+    X = _safe_indexing(X, rows) if is_array(X) else take(X, rows)
     if preprocessor is not None:
         X = preprocessor.transform(X)
     if isinstance(X, np.ndarray) and X.dtype == np.float64:

@@ -195,7 +195,7 @@ class ParetoDisplay:
         return cls.from_predictions(
             y,
             predict_score(estimator, X),
-            predict_labels(estimator, X, sensitive_features),
+            predict_labels(estimator, X, sensitive_features, y),
             sensitive_features=sensitive_features,
             constraint=constraint,
             tolerance=tolerance,

@@ -8,13 +8,17 @@ from sklearn import config_context
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 from sklearn.utils.metadata_routing import get_routing_for_object
-from skorch import NeuralNet
 
 from skfairaug._inputs._checks import as_labels, check_same_length, encode_labels
+from skfairaug._inputs._given import collected
+from skfairaug._inputs._models import in_net_types, is_net, predict_codes, unwrap
 
 
 def predict_labels(estimator, X, sensitive_features, y=None):
     """Labels that a classifier predicts, given the groups if it asks for them.
+
+    A skorch net, alone or as the last step of a Pipeline, gets the rows in its own form and
+    types, and its outputs stand for the sorted labels.
 
     Parameters
     ----------
@@ -43,13 +47,15 @@ def predict_labels(estimator, X, sensitive_features, y=None):
         raise TypeError(
             f"estimator must be a fitted classifier, with predict; got {estimator!r}."
         )
+    X = collected(X)
+    net = innermost(estimator)
+    if is_net(net):
+        codes = predict_codes(net, _given_to_net(estimator, X))
+        classes = None if y is None else encode_labels(y)[1]
+        return codes if y is None else _named(codes, getattr(net, "classes_", None), classes)
     needed = {"sensitive_features": sensitive_features} if needs_groups(estimator) else {}
     with handing_on(estimator, "predict"):
-        y_pred = estimator.predict(X, **needed)
-    net = innermost(estimator)
-    if y is None or not isinstance(net, NeuralNet):
-        return y_pred
-    return _named(y_pred, getattr(net, "classes_", None), encode_labels(y)[1])
+        return estimator.predict(X, **needed)
 
 
 def innermost(model):
@@ -94,6 +100,16 @@ def handing_on(model, method):
     return nullcontext()
 
 
+def _given_to_net(estimator, X):
+    """Rows as the steps before a net hand them on to it."""
+    while isinstance(estimator, Pipeline | FrozenEstimator):
+        if isinstance(estimator, Pipeline):
+            X, estimator = estimator[:-1].transform(X), estimator.steps[-1][1]
+        else:
+            estimator = estimator.estimator
+    return X
+
+
 def predict_score(estimator, X):
     """Score of the larger of two classes: its probability, else the decision function.
 
@@ -115,6 +131,9 @@ def predict_score(estimator, X):
         If it has neither method, or more classes.
     """
     name = type(estimator).__name__
+    X = collected(X)
+    if is_net(estimator):
+        X = in_net_types(unwrap(estimator), X)
     if hasattr(estimator, "predict_proba"):
         score = np.asarray(estimator.predict_proba(X))
         if score.ndim == 2 and score.shape[1] == 2:

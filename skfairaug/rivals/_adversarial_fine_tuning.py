@@ -117,7 +117,7 @@ class AdversarialFineTuning(FineTuning):
         head = find_head(task.net, task.X, self.layer)
         encoder = Encoder(task.net, head)
         with torch.no_grad():
-            n_inputs = encoder(task.X[:1]).shape[1] * self.batch_size
+            n_inputs = encoder(task.X[task.train[:1]]).shape[1] * self.batch_size
         critic = make_critic(n_inputs, self.critic_width, self.critic_depth)
         critic.to(task.X.device)
         optimizer = torch.optim.Adam(critic.parameters(), lr=self.critic_lr, fused=True)

@@ -102,7 +102,7 @@ class BiasGradientFineTuning(FineTuning):
 
     def _debias(self, task):
         vars(self).pop("n_pruned_", None)  # of an earlier fit with the other method
-        sign = self._proxy(task, predict_log_proba(task.net, task.X[task.select])).sign()
+        sign = self._proxy(task, predict_log_proba(task.net, task.X.at(task.select))).sign()
         if self.method == "pruning":
             self._prune(task, sign)
         elif self.max_epochs:

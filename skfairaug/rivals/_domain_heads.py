@@ -6,7 +6,8 @@ from torch import nn
 from skfairaug._engine._parameters import parameters
 from skfairaug._inputs._contexts import evaluating
 from skfairaug._inputs._encoder import find_head
-from skfairaug._inputs._rows import at, chunks, on_device
+from skfairaug._inputs._models import check_output, plain
+from skfairaug._inputs._rows import on_device
 from skfairaug.rivals._trained_anew import TrainedAnew
 
 
@@ -89,12 +90,15 @@ def add_heads(net, X, n_classes, n_groups, combine):
     ValueError
         If the net's criterion does not take logits.
     """
-    if not isinstance(net.criterion_, nn.CrossEntropyLoss):
+    criterion = plain(net.criterion_)
+    if not isinstance(criterion, nn.CrossEntropyLoss):
         raise ValueError(
             "a network with outputs for every group needs the criterion CrossEntropyLoss, "
-            f"which takes logits; this net has {type(net.criterion_).__name__}."
+            f"which takes logits; this net has {type(criterion).__name__}."
         )
-    head = find_head(net, at(on_device(net, X), torch.arange(2)))
+    X = on_device(net, X)
+    check_output(net, X, n_classes)
+    head = find_head(net, X)
     (name,) = (name for name, part in net.module_.named_modules() if part is head)
     parent, _, own = name.rpartition(".")
     new = nn.Linear(head.in_features, n_classes * n_groups, head.bias is not None)
@@ -111,5 +115,5 @@ def add_heads(net, X, n_classes, n_groups, combine):
 def log_proba_by_group(net, X):
     """Class log-probabilities (n_samples, n_groups, n_classes) by each group's outputs."""
     with evaluating(net.module_):
-        logits = [net.infer(part, by_group=True).float() for part in chunks(X)]
+        logits = [net.infer(part, by_group=True).float() for part in X.chunks()]
     return torch.cat(logits).log_softmax(-1)

@@ -86,5 +86,6 @@ class WeightSearch(TrainedNetRival):
 
     caution: float = 0.0
 
+    _trains = False  # weights are tried, and judged by their predictions
     #: Nothing is trained: every row chooses.
     validation_fraction = 0.0

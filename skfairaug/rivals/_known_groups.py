@@ -1,6 +1,6 @@
 """What the rivals share whose `predict` takes the group of every row."""
 
-from skfairaug._inputs._groups import known_groups
+from skfairaug._inputs._groups import check_same_order, known_groups
 
 
 class NeedsGroups:
@@ -31,6 +31,7 @@ class NeedsGroups:
         ValueError
             If it is not given, or holds a group that `fit` has not seen.
         """
+        check_same_order(X=X, sensitive_features=sensitive_features)
         X = self._checked(X)
         codes = known_groups(sensitive_features, len(X), self.groups_, type(self).__name__)
         return self.classes_[self._favourable(X, codes).astype(int)]

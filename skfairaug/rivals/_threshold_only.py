@@ -67,6 +67,8 @@ class ThresholdOnly(DecidesByScore, BoundsBias, PostProcessor):
     constraint: str | None = "statistical_parity"
     caution: float = 1.0
 
+    _any_rows = True
+
     _parameter_constraints = {
         "caution": [Interval(Real, 0, None, closed="left")],
     }

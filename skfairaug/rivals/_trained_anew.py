@@ -14,7 +14,7 @@ from skfairaug._engine._selection import Goal
 from skfairaug._inputs._checks import check_tolerance
 from skfairaug._inputs._intervals import Interval
 from skfairaug._inputs._models import check_output
-from skfairaug._inputs._rows import batches_of, on_device
+from skfairaug._inputs._rows import on_device
 from skfairaug.metrics._constraints import get_constraint
 from skfairaug.rivals._net_rival import NetRival
 
@@ -127,5 +127,5 @@ def passes(task, batch_size):
     order = torch.randperm(len(task.train), generator=task.generator, device=task.X.device)
     n_batches = len(order) // batch_size
     drawn = task.train[order[: n_batches * batch_size]].view(n_batches, batch_size)
-    for X, rows in zip(batches_of(task.X, drawn), drawn, strict=True):
+    for X, rows in zip(task.X.batches(drawn), drawn, strict=True):
         yield Batch(X, rows, len(rows))

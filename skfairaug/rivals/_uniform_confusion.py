@@ -10,7 +10,6 @@ from skfairaug._engine._parameters import parameters
 from skfairaug._inputs._contexts import evaluating
 from skfairaug._inputs._encoder import Encoder, find_head
 from skfairaug._inputs._intervals import Interval
-from skfairaug._inputs._rows import at
 from skfairaug.rivals._adversarial_fine_tuning import watched_input
 from skfairaug.rivals._trained_anew import TrainedAnew
 
@@ -83,7 +82,7 @@ class UniformConfusion(TrainedAnew):
 
     def _debias(self, task):
         head = find_head(task.net, task.X, self.layer)
-        one = at(task.X, task.train[:1])
+        one = task.X.at(task.train[:1])
         with evaluating(task.net.module_):
             n_inputs = Encoder(task.net, head).all_rows(one).shape[1]
         domain = nn.Linear(n_inputs, task.n_groups).to(task.X.device)

@@ -1,5 +1,7 @@
 """Step 2, mask: find the fair sub-structure of a frozen network (Eq. 11-12)."""
 
+from collections.abc import Mapping
+
 import torch
 from torch import nn
 from torch.func import functional_call
@@ -158,8 +160,8 @@ def masked_forward(module, masks, X):
         The frozen network.
     masks : dict of str to Tensor
         Parameter name -> binary mask.
-    X : Tensor of shape (n_samples, ...)
-        Rows.
+    X : Tensor of shape (n_samples, ...), or mapping of str to Tensor
+        Rows; a mapping holds arguments of the module by name.
 
     Returns
     -------
@@ -175,6 +177,7 @@ def masked_forward(module, masks, X):
     0.0
     """
     weights = dict(module.named_parameters())
-    return functional_call(
-        module, {name: weights[name] * mask for name, mask in masks.items()}, (X,)
-    )
+    masked = {name: weights[name] * mask.to(weights[name]) for name, mask in masks.items()}
+    if isinstance(X, Mapping):
+        return functional_call(module, masked, (), dict(X))
+    return functional_call(module, masked, (X,))

@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from skfairaug._engine._training import CellSampler, Trainer, check_finite, evaluate, own_loss
 from skfairaug._inputs._models import log_probabilities, predict_log_proba
+from skfairaug._inputs._rows import TensorRows
 from skfairaug.modules import TabularMLP
 
 
@@ -178,7 +179,7 @@ class Recorder(Callback):
 def train(net, X, y, *, epochs=2, steps=3, lr=0.01, loss=None, on_epoch_end=None):
     """Train on the first 16 rows, select on the others; what `run` returned."""
     trainer = Trainer(
-        net, X, y, lr=lr, max_epochs=epochs, steps_per_epoch=steps, train_mode=True
+        net, TensorRows(X), y, lr=lr, max_epochs=epochs, steps_per_epoch=steps, train_mode=True
     )
 
     def own(output, y):
@@ -233,7 +234,7 @@ def test_validation_loss_is_the_criterion_of_the_net():
     seen = []
     train(net, X, y, epochs=1, on_epoch_end=seen.append)
     (log_proba,) = seen
-    torch.testing.assert_close(log_proba, predict_log_proba(net, X[16:]))
+    torch.testing.assert_close(log_proba, predict_log_proba(net, TensorRows(X[16:])))
     expected = F.nll_loss(log_proba, y[16:]).item()
     assert net.history[-1, "valid_loss"] == pytest.approx(expected)
 
@@ -249,7 +250,7 @@ def test_binary_net_gets_float_targets():
     net = make_net(nn.BCEWithLogitsLoss, NeuralNetBinaryClassifier)
     X, y = make_data()
     assert train(net, X, y)
-    log_proba = predict_log_proba(net, X[16:])
+    log_proba = predict_log_proba(net, TensorRows(X[16:]))
     expected = F.nll_loss(log_proba, y[16:]).item()
     assert net.history[-1, "valid_loss"] == pytest.approx(expected, rel=1e-5)
 
@@ -308,8 +309,8 @@ def test_evaluate_records_by_batch():
     net, (X, y) = make_net(), make_data()
     net.module_.train()
     net.history.new_epoch()
-    log_proba = evaluate(net, X, y)
-    torch.testing.assert_close(log_proba, predict_log_proba(net, X))
+    log_proba = evaluate(net, TensorRows(X), y)
+    torch.testing.assert_close(log_proba, predict_log_proba(net, TensorRows(X)))
     assert not log_proba.requires_grad
     (batch,) = net.history[-1, "batches"]
     assert batch["valid_batch_size"] == 40

@@ -6,7 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from skfairaug._inputs._groups import column_indices, encode_groups, groups_from_columns
+from skfairaug._inputs._groups import (
+    check_same_order,
+    column_indices,
+    encode_groups,
+    groups_from_columns,
+)
 
 VALUES = ["m", "f", "m", "f"]
 FRAME = pd.DataFrame({"sex": VALUES}, index=[7, 3, 9, 1])
@@ -142,7 +147,7 @@ NAMES = np.array(["age", "sex", "race"], dtype=object)
     ],
 )
 def test_columns(columns, names, expected):
-    assert column_indices(columns, 3, names) == expected
+    assert column_indices(columns, np.zeros((2, 3)), names) == expected
 
 
 @pytest.mark.parametrize(
@@ -158,7 +163,7 @@ def test_columns(columns, names, expected):
 )
 def test_bad_columns(columns, names, message):
     with pytest.raises(ValueError, match=re.escape(message)):
-        column_indices(columns, 3, names)
+        column_indices(columns, np.zeros((2, 3)), names)
 
 
 def test_groups_are_read_from_columns():
@@ -167,3 +172,35 @@ def test_groups_are_read_from_columns():
     message = "fit needs to know the groups: pass sensitive_features"
     with pytest.raises(ValueError, match=message):
         groups_from_columns(X, None)
+
+
+def test_columns_of_what_is_no_table():
+    for X in ({"a": np.zeros((2, 3))}, np.zeros((2, 3, 4))):
+        assert column_indices("auto", X) is None
+        with pytest.raises(ValueError, match="sensitive_columns names columns of X, and X is"):
+            column_indices([0], X)
+
+
+ROWS = pd.DataFrame({"age": [30, 40, 50]}, index=[7, 8, 9])
+
+
+@pytest.mark.parametrize(
+    "groups",
+    [
+        pd.Series(list("fmf"), index=[9, 8, 7]),
+        pd.DataFrame({"sex": list("fmf")}, index=[8, 7, 9]),
+    ],
+)
+def test_another_order_of_the_same_index(groups):
+    message = r"sensitive_features has the index of X in another order.*loc\[X.index\]"
+    with pytest.raises(ValueError, match=message):
+        check_same_order(ROWS, sensitive_features=groups)
+    check_same_order(ROWS, sensitive_features=groups.loc[ROWS.index])
+    check_same_order(ROWS, sensitive_features=groups.to_numpy())
+    check_same_order(ROWS.to_numpy(), sensitive_features=groups)
+
+
+@pytest.mark.parametrize("index", [[0, 1, 2], [7, 8, 10], [9, 9, 7]])
+def test_another_index_says_nothing_of_the_order(index):
+    check_same_order(ROWS, sensitive_features=pd.Series(list("fmf"), index=index))
+    check_same_order(ROWS.set_index(pd.Index([7, 7, 8])), y=pd.Series([0, 1, 1], index=index))

@@ -3,14 +3,25 @@
 import pickle
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
+from sklearn.linear_model import LogisticRegression
 from skorch import NeuralNetClassifier
 from torch import nn
 from torch.utils.data import Dataset
 
-from skfairaug import AdversarialAugmenter, FairAugmentFineTuner, MaskReactivator
+from skfairaug import (
+    AdversarialAugmenter,
+    FairAugmentFineTuner,
+    FairRule,
+    MaskReactivator,
+    audit,
+    rivals,
+)
 from skfairaug._engine._attack_point import PIXEL_RADIUS
+from skfairaug.auditing import audit_predictions
+from skfairaug.benchmark import compare
 from skfairaug.exceptions import FairnessNotReachedWarning
 from skfairaug.modules import PixelInput, SmallConvNet, make_image_net
 from skfairaug.rivals import PlainFineTuning
@@ -94,6 +105,153 @@ def tuner(net, **params):
 
 def fitted(estimator, X, y, group):
     return estimator.fit(X, y, sensitive_features=group)
+
+
+# -- tables, in every kind and for every estimator ----------------------------
+
+STEPS = {"max_epochs": 2, "steps_per_epoch": 3, "batch_size": 64, "tolerance": 0.9}
+PASSES = {"max_epochs": 2, "batch_size": 64, "tolerance": 0.9}
+#: Public estimator -> quick parameters.
+AROUND_NETS = {
+    "FairAugmentFineTuner": STEPS,
+    "AdversarialAugmenter": {"n_steps": 2},
+    "MaskReactivator": STEPS,
+    "PlainFineTuning": STEPS,
+    "RandomPerturbation": {"n_perturbations": 4, "tolerance": 0.9},
+    "LayerwiseOptimization": {
+        "n_layers": 1,
+        "n_calls": 3,
+        "n_initial": 3,
+        "n_candidates": 20,
+        "n_trees": 5,
+        "tolerance": 0.9,
+    },
+    "AdversarialFineTuning": {"max_epochs": 2, "critic_steps": 2, "steps_per_epoch": 3},
+    "BiasGradientFineTuning": {"max_epochs": 2, "batch_size": 64, "tolerance": 0.9},
+    "AdversarialDebiasing": PASSES,
+    "UniformConfusion": PASSES,
+    "DomainDiscriminative": PASSES,
+    "DomainIndependent": PASSES,
+    "FairRule": {"tolerance": 0.9},
+    "ThresholdOnly": {"tolerance": 0.9},
+    "ThresholdOptimizer": {"grid_size": 50},
+    "RejectOptionClassification": {"n_thresholds": 20, "n_margins": 10},
+    "EqOddsPostprocessing": {},
+    "CalibratedEqOddsPostprocessing": {},
+    "OxonFair": {},
+    "OxonFairWithGroups": {},
+}
+#: What is said to arrays by name by those that attack rows, or read them beside the net.
+NO_MAPPING = {
+    "AdversarialAugmenter": (ValueError, "X holds integers, or several arrays by name"),
+    **{
+        name: (TypeError, f"X is a dict, and this {name} takes a table")
+        for name in (
+            "ThresholdOptimizer",
+            "RejectOptionClassification",
+            "EqOddsPostprocessing",
+            "CalibratedEqOddsPostprocessing",
+            "OxonFair",
+            "OxonFairWithGroups",
+        )
+    },
+}
+#: They want what trains with sample weights, or with a penalty of theirs: no net.
+NOT_AROUND_NETS = {"CorrelationRemover", "ExponentiatedGradient", "GridSearch", "Reweighing"}
+
+
+class Labelled(Stack):
+    """A row and a label, as most data sets give them."""
+
+    def __getitem__(self, i):
+        return torch.from_numpy(self.X[i]), 0
+
+
+KINDS = {
+    "frame": lambda X: pd.DataFrame(X.astype(np.float64), columns=list("abcd")),
+    "mapping": lambda X: {"X": X.astype(np.float64)},
+    "data set": Stack,
+    "labelled data set": Labelled,
+}
+
+
+OURS = {
+    "FairAugmentFineTuner": FairAugmentFineTuner,
+    "AdversarialAugmenter": AdversarialAugmenter,
+    "MaskReactivator": MaskReactivator,
+    "FairRule": FairRule,
+}
+
+
+def judged(name, net, rows, X):
+    """What an estimator that is fitted to rows of any kind gives for them."""
+    cls = OURS.get(name) or getattr(rivals, name)
+    estimator = cls(net, random_state=0, **AROUND_NETS[name])
+    if name == "AdversarialAugmenter":
+        return estimator.fit_transform(X, rows.y, sensitive_features=rows.group)
+    fitted(estimator, X, rows.y, rows.group)
+    if name == "MaskReactivator":
+        return estimator.transform(X)
+    groups = {"sensitive_features": rows.group} if estimator.needs_sensitive_features else {}
+    return getattr(estimator, "predict_proba", estimator.predict)(X, **groups)
+
+
+def test_every_public_estimator_is_here():
+    assert set(AROUND_NETS) == (set(rivals.__all__) - NOT_AROUND_NETS) | set(OURS)
+
+
+@pytest.mark.filterwarnings("ignore::skfairaug.exceptions.FairnessNotReachedWarning")
+@pytest.mark.parametrize("name", AROUND_NETS)
+def test_every_estimator_takes_every_kind_of_rows(name, net, rows):
+    """As it takes the array, or says what is the matter with X."""
+    expected = judged(name, net, rows, rows.X)
+    assert np.ptp(expected) > 0
+    for kind, make in KINDS.items():
+        if kind == "mapping" and name in NO_MAPPING:
+            error, message = NO_MAPPING[name]
+            with pytest.raises(error, match=message):
+                judged(name, net, rows, make(rows.X))
+            continue
+        np.testing.assert_allclose(
+            judged(name, net, rows, make(rows.X)), expected, atol=1e-5, err_msg=kind
+        )
+
+
+@pytest.mark.parametrize("name", sorted(NOT_AROUND_NETS))
+@pytest.mark.parametrize("kind", ["mapping", "images"])
+def test_estimators_around_other_classifiers_take_tables(name, kind, rows):
+    X = {"X": rows.X} if kind == "mapping" else Stack(rows.X.reshape(-1, 1, 2, 2))
+    rival = getattr(rivals, name)(LogisticRegression())
+    with pytest.raises(TypeError, match=f"X is a (dict|Stack), and this {name} takes a table"):
+        fitted(rival, X, rows.y, rows.group)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_audit_of_a_net_takes_every_kind_of_rows(kind, net, rows):
+    X, labels = KINDS[kind](rows.X), np.array(["no", "yes"])[rows.y]
+    report = audit(net, X, labels, sensitive_features=rows.group, before=net, n_resamples=100)
+    codes = net.predict(rows.X)
+    expected = audit_predictions(rows.y, codes, sensitive_features=rows.group, n_resamples=100)
+    pd.testing.assert_series_equal(report.gaps["gap"], expected.gaps["gap"])
+
+
+@pytest.mark.filterwarnings("ignore::skfairaug.exceptions.FairnessNotReachedWarning")
+@pytest.mark.parametrize("kind", KINDS)
+def test_compare_takes_every_kind_of_rows(kind, unfitted_net, rows):
+    results = {}
+    for name, X in (("array", rows.X), (kind, KINDS[kind](rows.X))):
+        results[name] = compare(
+            {"net": unfitted_net, "rule": FairRule(tolerance=0.9)},
+            X,
+            rows.y,
+            sensitive_features=rows.group,
+            estimator=unfitted_net,
+            cv=1,
+            progress=False,
+        )
+    assert results[kind]["error"].tolist() == ["", ""]
+    scores = ["balanced_accuracy", "bias"]
+    np.testing.assert_allclose(results[kind][scores], results["array"][scores], atol=1e-6)
 
 
 # -- images -------------------------------------------------------------------

@@ -7,20 +7,15 @@ from skorch import NeuralNetClassifier
 from torch import nn
 from torch.utils.data import Dataset, TensorDataset
 
+from skfairaug._inputs._given import take
 from skfairaug._inputs._rows import (
     OTHER_ROWS,
     TABLE_ROWS,
-    NamedRows,
     StreamedRows,
-    at,
-    batches_of,
-    chunk_size,
-    chunks,
+    TensorRows,
     concatenate,
     n_rows,
-    off_device,
     on_device,
-    take,
 )
 from skfairaug.modules import TensorBatches
 
@@ -68,15 +63,15 @@ def test_indexing_gives_a_batch(X):
 
 
 def test_some_rows_and_their_chunks(X):
-    some = at(X, torch.tensor([4, 5, 9]))
+    some = X.at(torch.tensor([4, 5, 9]))
     assert len(some) == 3
-    assert [number(part) for part in chunks(some, 2)] == [[4, 5], [9]]
-    assert [i for part in chunks(X) for i in number(part)] == list(range(10))
+    assert [number(part) for part in some.chunks(2)] == [[4, 5], [9]]
+    assert [i for part in X.chunks() for i in number(part)] == list(range(10))
 
 
 def test_batches_follow_their_positions(X):
     positions = torch.tensor([[1, 2], [0, 0]])
-    assert [number(batch) for batch in batches_of(X, positions)] == [[1, 2], [0, 0]]
+    assert [number(batch) for batch in X.batches(positions)] == [[1, 2], [0, 0]]
 
 
 def test_batches_can_be_joined(X):
@@ -88,27 +83,54 @@ def test_batches_can_be_joined(X):
 @pytest.mark.parametrize("kind", KINDS)
 def test_positions_on_the_host(kind):
     part = on_device(make_net(), take(KINDS[kind], np.array([2, 3])))
-    assert [i for batch in chunks(part) for i in number(batch)] == [2, 3]
+    assert [i for batch in part.chunks() for i in number(batch)] == [2, 3]
 
 
 def test_read_only_arrays_reach_the_device():
     values = np.ones((2, 4), dtype=np.float32)
     values.setflags(write=False)
-    assert torch.equal(on_device(make_net(), values), torch.ones(2, 4))
+    assert torch.equal(on_device(make_net(), values).tensor, torch.ones(2, 4))
 
 
 def test_what_callbacks_are_shown():
-    tensor = torch.zeros(2, 1)
-    assert off_device(tensor) is tensor
-    data = Ten()
-    assert off_device(StreamedRows(data, make_net())) is data
-    assert off_device(NamedRows({"a": tensor})) == {"a": tensor}
+    net, tensor, data = make_net(), torch.zeros(2, 1), Ten()
+    assert on_device(net, tensor).shown is tensor
+    assert on_device(net, data).shown is data
+    assert on_device(net, {"a": tensor}).shown == {"a": tensor}
 
 
 def test_tables_come_in_larger_chunks_than_images_and_tokens():
-    assert chunk_size(torch.zeros(1, 4)) == TABLE_ROWS
-    assert chunk_size(torch.zeros(1, 3, 8, 8)) == OTHER_ROWS
-    assert chunk_size(torch.zeros(1, 4, dtype=torch.int64)) == OTHER_ROWS
+    assert TensorRows(torch.zeros(1, 4)).chunk_size == TABLE_ROWS
+    assert TensorRows(torch.zeros(1, 3, 8, 8)).chunk_size == OTHER_ROWS
+    assert TensorRows(torch.zeros(1, 4, dtype=torch.int64)).chunk_size == OTHER_ROWS
+    assert StreamedRows(Ten(), make_net()).chunk_size == OTHER_ROWS
+
+
+def test_what_can_be_done_with_each_kind():
+    net = make_net()
+    table, named, streamed = (
+        on_device(net, X) for X in (torch.zeros(3, 2), {"a": torch.zeros(3, 2)}, Ten())
+    )
+    assert [X.is_table for X in (table, named, streamed)] == [True, False, False]
+    assert [X.is_movable for X in (table, named, streamed)] == [True, False, True]
+    assert [X.in_memory for X in (table, named, streamed)] == [True, True, False]
+    assert [X.tensor is None for X in (table, named, streamed)] == [False, True, True]
+    assert not TensorRows(torch.zeros(3, 2, dtype=torch.int64)).is_movable
+    assert len(table.first(2)) == 2
+    assert len(table.first(9)) == 3
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_floats_have_the_precision_of_the_weights(kind):
+    net = NeuralNetClassifier(nn.Linear(1, 2, dtype=torch.float64)).initialize()
+    batch = on_device(net, KINDS[kind])[torch.tensor([0, 1])]
+    first = batch["a"] if isinstance(batch, dict) else batch
+    assert first.dtype == torch.float64
+
+
+def test_integers_keep_their_type():
+    pixels = torch.zeros(2, 4, dtype=torch.uint8)
+    assert on_device(make_net(), pixels).dtype == torch.uint8
 
 
 def test_a_data_set_goes_through_the_workers_of_the_net():

@@ -185,6 +185,7 @@ def test_confusion_leaves_less_of_the_group(rows, unfitted_net):
 
     from skfairaug._inputs._contexts import evaluating
     from skfairaug._inputs._encoder import Encoder, find_head
+    from skfairaug._inputs._rows import on_device
 
     X = rows.X.copy()
     X[:, 0] = 3 * rows.group
@@ -193,7 +194,7 @@ def test_confusion_leaves_less_of_the_group(rows, unfitted_net):
         training = {"max_epochs": 30, "lr": 3e-3, "validation_fraction": 0.0}
         rival = make("confusion", unfitted_net, confusion_weight=weight, **training)
         net = fit(rival, rows, X=X).net_
-        X_t = torch.from_numpy(X)
+        X_t = on_device(net, X)
         with evaluating(net.module_):
             Z = Encoder(net, find_head(net, X_t)).all_rows(X_t).numpy()
         return LogisticRegression(C=0.1).fit(Z, rows.group).score(Z, rows.group)

@@ -254,7 +254,7 @@ def test_the_loss_reaches_the_network_through_the_critic(net):
     head = find_head(net, X)
     critic = make_critic(6 * head.in_features, 5, 1).eval().requires_grad_(False)
     with watched_input(head) as representation:
-        net.infer(X)
+        net.infer(X.tensor)
         Z = representation()
         critic(Z.flatten()).sum().backward()
     assert Z.shape == (6, head.in_features)
