@@ -40,8 +40,8 @@ def soft_bias(proba, y, groups, constraint, *, counts=None, n_groups=None):
     TypeError
         If they are no tensors, `proba` holds no floats, or `y` or `groups` no integers.
     ValueError
-        If shapes do not fit, or a number is no probability or no code. Those on an
-        accelerator are not looked at, as that would wait for it.
+        If shapes do not fit, or a number is no probability. Numbers are not looked at in a
+        training step, which passes `counts`, nor on an accelerator, which would wait.
 
     Notes
     -----
@@ -65,6 +65,8 @@ def soft_bias(proba, y, groups, constraint, *, counts=None, n_groups=None):
     tensor(-0.2500)
     """
     _check_tensors(proba, y, groups)
+    if counts is None:
+        _check_probabilities(proba)
     if n_groups is None:
         n_groups = int(groups.max()) + 1 if counts is None else counts.shape[-2]
     n_classes = proba.shape[1]
@@ -89,6 +91,9 @@ def _check_tensors(proba, y, groups):
             "proba must have shape (n_samples, n_classes), y and groups (n_samples,); got "
             f"{tuple(proba.shape)}, {tuple(y.shape)} and {tuple(groups.shape)}."
         )
+
+
+def _check_probabilities(proba):
     if proba.device.type == "cpu" and ((proba < -SLACK) | (proba > 1 + SLACK)).any():
         raise ValueError(
             f"proba must hold probabilities; got {proba.min():g} to {proba.max():g}. Of "
