@@ -3,6 +3,8 @@
 import numpy as np
 from scipy.special import expit, softmax
 
+from skfairaug._inputs._docstrings import described_as
+
 
 class PredictsLabels:
     """Mixin of the classifiers that label rows whose groups nobody tells.
@@ -32,13 +34,9 @@ class PredictsProbabilities:
     A subclass implements ``_proba(X)``.
     """
 
+    @described_as(PredictsLabels.predict)
     def predict_proba(self, X):
         """Class probabilities.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
-            Rows. No sensitive feature is needed.
 
         Returns
         -------
@@ -56,13 +54,9 @@ class DecidesByScore(PredictsProbabilities, PredictsLabels):
     decides; of several a score for each class, the largest of which decides.
     """
 
+    @described_as(PredictsLabels.predict)
     def decision_function(self, X):
         """Score of the favourable class, less the cut-off.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
-            Rows. No sensitive feature is needed.
 
         Returns
         -------

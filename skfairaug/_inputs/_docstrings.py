@@ -46,7 +46,7 @@ def docstring_of(sections):
 def described_as(other):
     """Decorator: a function takes over what its docstring does not say from another's.
 
-    These are the parameters of the same name, and the section References.
+    These are the parameters of the same name, and the sections Returns and References.
 
     Parameters
     ----------
@@ -74,9 +74,9 @@ def _whole_docstring(function, described):
     # "y_true, y_pred" are described together.
     given = [key for key in known if set(key.split(", ")) <= set(names)]
     given.sort(key=lambda key: names.index(key.split(", ")[0]))
-    sections = {"": own.pop(""), "Parameters": "\n".join(known[key] for key in given)} | {
-        name: text for name, text in own.items() if name != "Parameters"
-    }
+    sections = {"": own.pop(""), "Parameters": "\n".join(known[key] for key in given)}
+    sections["Returns"] = own.pop("Returns", theirs.get("Returns", ""))
+    sections |= {name: text for name, text in own.items() if name != "Parameters"}
     examples = sections.pop("Examples", "")
     if "[1]_" in str(own) and "References" not in own:
         sections["References"] = theirs["References"]

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from skfairaug._inputs._checks import check_cells
+from skfairaug._inputs._docstrings import described_as
 from skfairaug.metrics._amplification import lean, lean_slope
 from skfairaug.metrics._namespace import namespace, pick
 
@@ -167,15 +168,9 @@ class Constraint:
         """
         return self.standard_error(rates, counts)
 
+    @described_as(gap)
     def standard_error(self, rates, counts):
         r"""Binomial standard error of the gap.
-
-        Parameters
-        ----------
-        rates : ndarray or tensor of shape (..., n_groups, 2)
-            Positive rate of each cell.
-        counts : ndarray or tensor of shape (..., n_groups, 2)
-            Rows of each cell.
 
         Returns
         -------
@@ -211,13 +206,9 @@ class Constraint:
         """
         return counts
 
+    @described_as(class_errors)
     def class_gaps(self, rates, counts):
         """Bias of each of several classes, against the rest.
-
-        Parameters
-        ----------
-        rates, counts : ndarray or tensor of shape (n_classes, n_groups, 2)
-            Positive rate and rows of each cell, a class at a time.
 
         Returns
         -------

@@ -86,11 +86,6 @@ def _bias_under(constraint):
 def statistical_parity_difference(y_true, y_pred, *, sensitive_features, pos_label=None):
     r"""Difference of the groups' selection rates.
 
-    Returns
-    -------
-    difference : float
-        In [-1, 1], 0 if fair; more groups or classes as in :func:`bias`.
-
     Notes
     -----
     With prediction :math:`\hat Y` and group A (0 unprivileged, 1 privileged), Eq. 4
@@ -110,11 +105,6 @@ def statistical_parity_difference(y_true, y_pred, *, sensitive_features, pos_lab
 @_bias_under("equal_opportunity")
 def equal_opportunity_difference(y_true, y_pred, *, sensitive_features, pos_label=None):
     r"""Difference of the groups' true positive rates.
-
-    Returns
-    -------
-    difference : float
-        In [-1, 1], 0 if fair; more groups or classes as in :func:`bias`.
 
     Notes
     -----

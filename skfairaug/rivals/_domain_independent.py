@@ -6,6 +6,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch.nn import functional as F
 
 from skfairaug._engine._parameters import parameters
+from skfairaug._inputs._docstrings import described_as
 from skfairaug._inputs._groups import known_groups
 from skfairaug._inputs._rows import on_device
 from skfairaug.rivals._domain_heads import DomainRival, log_proba_by_group
@@ -97,15 +98,9 @@ class DomainIndependent(DomainRival):
         log_proba = log_proba_by_group(self.net_, X).double().cpu().numpy()
         return self._scores_of(log_proba[np.arange(len(codes)), codes])
 
+    @described_as(decision_function)
     def predict_proba(self, X, *, sensitive_features=None):
         """Class probabilities, shifted so that 0.5 is the chosen threshold.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
-            Rows.
-        sensitive_features : array-like, default=None
-            Group of every row; for "conditional" inference.
 
         Returns
         -------
@@ -115,15 +110,9 @@ class DomainIndependent(DomainRival):
         scores = self.decision_function(X, sensitive_features=sensitive_features)
         return self._proba_of(scores)
 
+    @described_as(decision_function)
     def predict(self, X, *, sensitive_features=None):
         """Predict labels.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
-            Rows.
-        sensitive_features : array-like, default=None
-            Group of every row; for "conditional" inference.
 
         Returns
         -------
