@@ -7,9 +7,8 @@ from joblib import Parallel, delayed
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from sklearn.base import BaseEstimator
 from sklearn.pipeline import Pipeline
-from sklearn.utils.validation import check_consistent_length
 
-from skfairaug._inputs._checks import check_switch, check_tolerance, encode_labels
+from skfairaug._inputs._checks import check_rows, check_switch, check_tolerance, encode_labels
 from skfairaug._inputs._copies import PortableNet
 from skfairaug._inputs._groups import encode_groups
 from skfairaug._inputs._models import is_fitted_net
@@ -137,12 +136,12 @@ def compare(
     >>> results[["method", "split"]].to_numpy().tolist()
     [['biased', 0], ['biased', 1], ['threshold', 0], ['threshold', 1]]
     """
-    check_consistent_length(X, y, sensitive_features)
     check_switch(drop_sensitive, "drop_sensitive")
     check_switch(progress, "progress")
     measure = get_constraint(constraint).name
     check_tolerance(tolerance)
     codes, classes = encode_labels(y)
+    check_rows(X, len(codes))
     groups = encode_groups(sensitive_features, len(codes))
     if drop_sensitive:
         X = without_sensitive(X, sensitive_features)

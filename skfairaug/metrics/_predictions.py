@@ -10,7 +10,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.metadata_routing import get_routing_for_object
 from skorch import NeuralNet
 
-from skfairaug._inputs._checks import as_labels, check_same_length, encode_labels
+from skfairaug._inputs._checks import as_labels, check_same_length, encode_labels, is_label
 
 
 def predict_labels(estimator, X, sensitive_features, y=None):
@@ -184,7 +184,7 @@ def encode_decisions(y_true, y_pred, pos_label=None):
                 "say which one is favourable."
             )
         pos_label = classes[-1]
-    elif pos_label not in classes.tolist():
+    elif not is_label(pos_label) or pos_label not in classes.tolist():
         raise ValueError(f"pos_label={pos_label!r} is none of the labels {classes.tolist()}.")
     favourable = classes.tolist().index(pos_label)
     positive = y_pred == classes[favourable]
