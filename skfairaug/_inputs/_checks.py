@@ -1,6 +1,6 @@
 """Checks of labels, cells and tolerances; their error messages are made here."""
 
-from numbers import Integral, Real
+from numbers import Integral, Number, Real
 
 import numpy as np
 import pandas as pd
@@ -73,7 +73,9 @@ def as_labels(y, name="y"):
         shape = np.shape(y)
     except ValueError:  # lists of unequal lengths
         shape = ()
-    if len(shape) not in (1, 2) or isinstance(y, dict | set):
+    table = len(shape) == 2 and shape[1] != 1
+    kind = getattr(getattr(y, "dtype", None), "kind", "O")
+    if len(shape) not in (1, 2) or table or kind in "cmMV" or isinstance(y, dict | set):
         raise ValueError(f"{name} must hold one label for each row; got {_short(y)}.")
     missing = int(np.sum(pd.isna(np.asarray(y, dtype=object))))
     if missing:
@@ -119,6 +121,27 @@ def check_broadcast(**arrays):
     except ValueError as error:
         told = ", ".join(f"{name} {array.shape}" for name, array in arrays.items())
         raise ValueError(f"shapes do not fit each other: {told}.") from error
+
+
+def check_row_per_label(X, n_samples):
+    """Check that X has a row for each label.
+
+    Raises
+    ------
+    TypeError
+        If it is no array, frame or list of rows.
+    ValueError
+        If it has more rows or fewer.
+    """
+    shape = getattr(X, "shape", None)
+    try:
+        n_rows = len(X) if shape is None else shape[0]
+    except (TypeError, IndexError) as error:
+        raise TypeError(f"X must hold a row for each label; got {_short(X)}.") from error
+    if n_rows != n_samples or isinstance(X, str | bytes | dict | set):
+        raise ValueError(
+            f"X must hold a row for each of the {n_samples} labels; got {_short(X)}."
+        )
 
 
 def check_cells(y_codes, group_codes, class_names, group_names, labels=None):
@@ -169,6 +192,11 @@ def check_cells(y_codes, group_codes, class_names, group_names, labels=None):
         )
 
 
+def is_label(value):
+    """Whether a value can be a label: a number or a text, not an array of them."""
+    return isinstance(value, str | bytes | Number | np.generic)
+
+
 def check_pos_label(pos_label, classes):
     """Check that the positive label, if given, is a class, and that it is if it must be.
 
@@ -182,9 +210,11 @@ def check_pos_label(pos_label, classes):
             f"y_true and y_pred hold one label, '{classes[0]}'; pass pos_label to say "
             "which label is the positive one."
         )
-    if pos_label is not None and len(classes) > 1 and pos_label not in classes.tolist():
+    if pos_label is None:
+        return
+    if not is_label(pos_label) or (len(classes) > 1 and pos_label not in classes.tolist()):
         raise ValueError(
-            f"pos_label={pos_label!r} is not a label; expected one of {classes.tolist()}."
+            f"pos_label={_short(pos_label)} is not a label; expected one of {classes.tolist()}."
         )
 
 
@@ -267,7 +297,8 @@ def check_whole(value, name, least):
     ValueError
         If it is not.
     """
-    if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
+    integer = isinstance(value, Integral) and not isinstance(value, bool)
+    if not integer or not least <= value < 2**31:  # NumPy and torch count no further
         raise ValueError(f"{name} must be a whole number, {least} or more; got {value!r}.")
 
 
@@ -460,7 +491,8 @@ def _is_number(value):
 def _short(value):
     """What came, in few words."""
     shape = getattr(value, "shape", None)
-    if shape:
-        return f"{type(value).__name__} of shape {tuple(shape)} and dtype {value.dtype}"
+    if shape is not None and len(shape):
+        dtype = f" and dtype {value.dtype}" if hasattr(value, "dtype") else ""
+        return f"{type(value).__name__} of shape {tuple(shape)}{dtype}"
     text = repr(value)
     return text if len(text) <= 60 else f"{type(value).__name__} {text[:50]}..."

@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import StrOptions, validate_params
 
-from skfairaug._inputs._checks import check_same_length, check_tolerance
+from skfairaug._inputs._checks import as_labels, check_same_length, check_tolerance
 from skfairaug._inputs._few_rows import FEW_ROWS
 from skfairaug._inputs._groups import check_same_order
 from skfairaug._inputs._intervals import Interval
@@ -247,6 +247,7 @@ def audit_predictions(
     notions = _notions(get_constraint(constraint))
     y, after, favourable = encode_decisions(y_true, y_pred, pos_label)
     if before is not None:
+        before = as_labels(before, "before")
         check_same_length(y_true=y, before=before)
         _, before, _ = encode_decisions(y_true, before, favourable)
     rng = _generator(random_state)

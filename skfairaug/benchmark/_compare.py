@@ -7,16 +7,19 @@ from joblib import Parallel, delayed
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from sklearn.base import BaseEstimator
 from sklearn.pipeline import Pipeline
-from sklearn.utils.validation import check_consistent_length
 
-from skfairaug._inputs._checks import check_switch, check_tolerance, encode_labels
+from skfairaug._inputs._checks import (
+    check_row_per_label,
+    check_switch,
+    check_tolerance,
+    encode_labels,
+)
 from skfairaug._inputs._copies import PortableNet
 from skfairaug._inputs._given import (
     collected,
     is_dataset,
     is_named,
     named_arrays,
-    number_of_rows,
 )
 from skfairaug._inputs._groups import check_same_order, encode_groups
 from skfairaug._inputs._models import is_fitted_net
@@ -145,13 +148,13 @@ def compare(
     [['biased', 0], ['biased', 1], ['threshold', 0], ['threshold', 1]]
     """
     X = _checked_rows(X, preprocessor)
-    check_consistent_length(range(number_of_rows(X)), y, sensitive_features)
     check_same_order(X=X, y=y, sensitive_features=sensitive_features)
     check_switch(drop_sensitive, "drop_sensitive")
     check_switch(progress, "progress")
     measure = get_constraint(constraint).name
     check_tolerance(tolerance)
     codes, classes = encode_labels(y)
+    check_row_per_label(next(iter(X.values())) if is_named(X) else X, len(codes))
     groups = encode_groups(sensitive_features, len(codes))
     if drop_sensitive:
         X = without_sensitive(X, sensitive_features)

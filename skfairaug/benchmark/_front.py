@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from skfairaug._inputs._checks import as_numbers
+
 
 class Candidates(NamedTuple):
     """What there is to choose from: one entry per candidate, NaN where it failed.
@@ -63,7 +65,8 @@ def pareto_front(accuracy, size_of_bias):
     >>> pareto_front([0.8, 0.7, 0.6, 0.8], [0.1, 0.02, 0.05, 0.2])
     array([ True,  True, False, False])
     """
-    accuracy, size = np.asarray(accuracy, dtype=float), np.asarray(size_of_bias, dtype=float)
+    accuracy = as_numbers(accuracy, "accuracy", missing=True)
+    size = as_numbers(size_of_bias, "size_of_bias", missing=True)
     if accuracy.ndim != 1 or accuracy.shape != size.shape:
         raise ValueError(
             "accuracy and size_of_bias must be 1-D and of one length; got shapes "

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 
 from skfairaug._inputs._checks import check_caution, check_tolerance
 from skfairaug.benchmark._front import pareto_front, read_cv_results, read_frame
@@ -82,6 +83,10 @@ class ParetoSelector:
 
     def __post_init__(self):
         """Refuse wrong numbers before a search spends its time."""
+        for name in ("accuracy", "bias"):
+            scorer = getattr(self, name)
+            if not isinstance(scorer, str) or not scorer:
+                raise ValueError(f"{name} must be the name of a scorer; got {scorer!r}.")
         check_tolerance(self.tolerance)
         check_caution(self.caution)
 
@@ -149,6 +154,11 @@ class ParetoSelector:
             ``bias_error``. NaN for those that failed on a split, and of a halving
             search for all that were eliminated.
         """
+        if not isinstance(results, Mapping | pd.DataFrame):
+            raise TypeError(
+                "results must be the cv_results_ of a search, or a DataFrame of them or of a "
+                f"comparison; got {results!r}."
+            )
         if f"mean_test_{self.bias}" not in results and by in results:
             return read_frame(results, self.accuracy, self.bias, by)
         if not isinstance(results, Mapping):

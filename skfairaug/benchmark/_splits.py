@@ -7,6 +7,9 @@ from sklearn.model_selection import check_cv, train_test_split
 
 from skfairaug.benchmark._protocol import split_rows
 
+#: More would be a seed where a number of splits is expected.
+MOST_SPLITS = 10_000
+
 
 def make_splits(cv, y, groups):
     """Number of the split -> indices of its training, validation and test part."""
@@ -15,14 +18,14 @@ def make_splits(cv, y, groups):
             raise ValueError("cv is an empty dict; at least one split is needed.")
         return {_checked_seed(seed): _checked_rows(rows, len(y)) for seed, rows in cv.items()}
     if _is_integer(cv):
-        if cv < 1:
-            raise ValueError(f"cv must be at least 1; got {cv}.")
+        if not 1 <= cv <= MOST_SPLITS:
+            raise ValueError(f"cv must be at least 1, at most {MOST_SPLITS}; got {cv}.")
         cv = list(range(cv))
     if isinstance(cv, list | tuple | range) and all(map(_is_integer, cv)):
         if not len(cv) or len(set(cv)) < len(cv) or min(cv) < 0:
             raise ValueError(f"cv must list distinct seeds, 0 or larger; got {list(cv)}.")
         return {_checked_seed(seed): split_rows(len(y), int(seed)) for seed in cv}
-    if not hasattr(cv, "split") or isinstance(cv, str):
+    if not hasattr(cv, "split") or isinstance(cv, str | bytes):
         raise ValueError(
             "cv must be a number or list of seeds, a splitter of scikit-learn, or a dict of "
             f"seed -> training, validation and test rows; got {cv!r}."

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from skfairaug._inputs._checks import check_number, check_whole
+from skfairaug._inputs._checks import check_number, check_whole, is_label
 from skfairaug.metrics._multiple import holm
 
 SCORES = ("phi", "balanced_accuracy", "accuracy")
@@ -184,7 +184,7 @@ def _check(results, reference, score):
     missing = [name for name in READ if name not in results]
     if missing:
         raise ValueError(f"results lack the columns {missing}; they have {list(results)}.")
-    if score not in SCORES:
+    if not isinstance(score, str) or score not in SCORES:
         raise ValueError(f"score must be one of {SCORES}; got {score!r}.")
     goals = results[["constraint", "tolerance"]].drop_duplicates()
     if len(goals) != 1:
@@ -199,7 +199,7 @@ def _check(results, reference, score):
             f"{twice['split'].iloc[0]}."
         )
     methods = results["method"].unique().tolist()
-    if reference is not None and reference not in methods:
+    if reference is not None and not (is_label(reference) and reference in methods):
         raise ValueError(f"reference must be one of {methods}; got {reference!r}.")
 
 

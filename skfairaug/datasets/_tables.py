@@ -72,8 +72,8 @@ def check_sensitive(sensitive, groupings):
         If a name is unknown or repeated, or none is given.
     """
     names = [sensitive] if isinstance(sensitive, str) else list(sensitive)
-    unknown = [name for name in names if name not in groupings]
-    if unknown or not names or len(set(names)) < len(names):
+    unknown = [name for name in names if not isinstance(name, str) or name not in groupings]
+    if unknown or not names or len(set(map(str, names))) < len(names):
         raise ValueError(
             f"sensitive must be one or several different names of {sorted(groupings)}; "
             f"got {sensitive!r}."

@@ -273,7 +273,10 @@ def _encode_pair(y_true, y_pred, pos_label):
     """Class codes of labels and predictions, and the names of the classes."""
     y_true, y_pred = as_labels(y_true, "y_true"), as_labels(y_pred, "y_pred")
     check_same_length(y_true=y_true, y_pred=y_pred)
-    classes = unique_labels(y_true, y_pred)
+    try:
+        classes = unique_labels(y_true, y_pred)
+    except ValueError as error:
+        raise ValueError(f"y_true and y_pred must hold labels of one kind: {error}") from error
     check_pos_label(pos_label, classes)
     if pos_label is None:
         codes = (np.searchsorted(classes, labels) for labels in (y_true, y_pred))

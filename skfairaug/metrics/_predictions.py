@@ -9,7 +9,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 from sklearn.utils.metadata_routing import get_routing_for_object
 
-from skfairaug._inputs._checks import as_labels, check_same_length, encode_labels
+from skfairaug._inputs._checks import as_labels, check_same_length, encode_labels, is_label
 from skfairaug._inputs._given import collected
 from skfairaug._inputs._models import in_net_types, is_net, predict_codes, unwrap
 
@@ -203,7 +203,7 @@ def encode_decisions(y_true, y_pred, pos_label=None):
                 "say which one is favourable."
             )
         pos_label = classes[-1]
-    elif pos_label not in classes.tolist():
+    elif not is_label(pos_label) or pos_label not in classes.tolist():
         raise ValueError(f"pos_label={pos_label!r} is none of the labels {classes.tolist()}.")
     favourable = classes.tolist().index(pos_label)
     positive = y_pred == classes[favourable]

@@ -511,7 +511,7 @@ SPLIT = np.arange(100), np.arange(100, 150), np.arange(150, 240)
             {"mitigators": {"x": make_pipeline(CountsValidation(LogisticRegression()))}},
             "'x' is a Pipeline that would debias a classifier of its own",
         ),
-        ({"cv": 0}, "cv must be at least 1; got 0"),
+        ({"cv": 0}, "cv must be at least 1, at most 10000; got 0"),
         ({"cv": {}}, "cv is an empty dict; at least one split is needed"),
         ({"cv": True}, "cv must be a number or list of seeds.*got True"),
         ({"cv": [True, False]}, "cv must be a number or list of seeds"),
@@ -529,7 +529,12 @@ SPLIT = np.arange(100), np.arange(100, 150), np.arange(150, 240)
         ({"cv": {0: (*SPLIT[:2], [240])}}, "not among the 240 rows"),
         ({"cv": {0: (*SPLIT[:2], SPLIT[0])}}, "test rows among its training or validation"),
         ({"sensitive_features": ["f"] * 240}, "one group"),
-        ({"sensitive_features": ["f", "m"]}, "inconsistent numbers of samples"),
+        ({"sensitive_features": ["f", "m"]}, "has 2 rows but 240 were expected"),
+        (
+            {"X": np.zeros((3, 4))},
+            r"a row for each of the 240 labels; got ndarray of shape \(3,",
+        ),
+        ({"y": [0, 1]}, r"X must hold a row for each of the 2 labels"),
     ],
 )
 def test_bad_input(data, changes, message):

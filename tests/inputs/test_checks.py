@@ -38,7 +38,7 @@ def test_labels():
         ([0.0, np.nan], "target has 1 missing value(s)"),
         ([1, 1], "target holds one class, 1; at least two classes are needed"),
         ([0.5, 1.2, 3.3], "Unknown label type: target is continuous"),
-        ([[0, 1], [1, 0]], "y should be a 1d array, got an array of shape (2, 2)"),
+        ([[0, 1], [1, 0]], "target must hold one label for each row; got [[0, 1], [1, 0]]"),
     ],
 )
 def test_bad_labels(given, message):
