@@ -21,6 +21,7 @@ from skfairaug._inputs._checks import (
     check_held_out,
     check_same_length,
     encode_labels,
+    warn_few_rows,
 )
 from skfairaug._inputs._contexts import evaluating, isolated_random_state, whole_fit
 from skfairaug._inputs._encoder import Encoder, find_head
@@ -268,6 +269,8 @@ class FairRule(PostProcessor):
         y, self.classes_ = encode_labels(y)
         groups = self._encode_groups(sensitive_features, len(y))
         self.groups_ = groups.names
+        labels = get_constraint(self.constraint).labels_of(len(self.classes_))
+        warn_few_rows(y, groups.codes, self.classes_, groups.names, labels)
         return Rows(X, y, groups, None)
 
     def _encode_groups(self, sensitive_features, n_samples):

@@ -23,6 +23,7 @@ from skfairaug._inputs._checks import (
     check_tolerance,
     check_training_rows,
     encode_labels,
+    warn_few_rows,
 )
 from skfairaug._inputs._contexts import isolated_random_state, whole_fit
 from skfairaug._inputs._copies import copy_net, portable_state, restored_state
@@ -96,6 +97,8 @@ class NetHolder(BaseEstimator):
         self.groups_ = groups.names
         rows = Rows(X, y, groups, columns)
         self._check_cells(rows, groups.codes >= 0)
+        labels = get_constraint(self.constraint).labels_of(len(self.classes_))
+        warn_few_rows(y, groups.codes, self.classes_, groups.names, labels)
         return rows
 
     def _check_cells(self, rows, of):

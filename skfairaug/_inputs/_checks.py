@@ -1,5 +1,6 @@
 """Checks of labels, cells and tolerances; their error messages are made here."""
 
+import warnings
 from numbers import Real
 
 import numpy as np
@@ -7,6 +8,11 @@ import pandas as pd
 from sklearn.base import is_classifier
 from sklearn.utils import column_or_1d
 from sklearn.utils.multiclass import type_of_target
+
+from skfairaug.exceptions import SmallGroupWarning
+
+#: Of so many rows a rate is known to about a tenth, too roughly for a bound on its gaps.
+FEW_ROWS = 30
 
 
 def encode_labels(y, name="y"):
@@ -264,6 +270,73 @@ def check_group_rows(group_codes, group_names):
             f"sensitive_features has {rows} in group '{group_names[group]}'; every group "
             "needs at least two, as what is said of one row is learned from the others. "
             "Merge groups, or give more data."
+        )
+
+
+def few_rows(cells, minimum=FEW_ROWS):
+    """Groups, and labels in groups, with fewer rows than say anything reliable.
+
+    Parameters
+    ----------
+    cells : ndarray of shape (n_groups, n_labels), int
+        Number of rows by group and label.
+    minimum : int, default=30
+        So many rows are enough.
+
+    Returns
+    -------
+    small : list of tuple (group, label, n_rows)
+        Label None where the whole group is small, whose labels are not listed then.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skfairaug._inputs._checks import few_rows
+    >>> few_rows(np.array([[4, 5], [40, 8], [40, 50]]))
+    [(0, None, 9), (1, 1, 8)]
+    """
+    small = []
+    for group, row in enumerate(np.asarray(cells)):
+        if row.sum() < minimum:
+            small.append((group, None, int(row.sum())))
+            continue
+        small += [
+            (group, int(label), int(row[label])) for label in np.flatnonzero(row < minimum)
+        ]
+    return small
+
+
+def warn_few_rows(y_codes, group_codes, class_names, group_names, labels=(), stacklevel=5):
+    """Warn of groups, and of cells of the given labels, with fewer rows than `FEW_ROWS`.
+
+    Parameters
+    ----------
+    y_codes, group_codes : ndarray of shape (n_samples,), int
+        Class and group of each row; a group of -1 is not known.
+    class_names, group_names : sequence
+        What to call them.
+    labels : sequence of int, default=()
+        Classes that are measured by themselves.
+    stacklevel : int, default=5
+        Whom the warning shows: this function, what validates, fit, its wrapper, the caller.
+    """
+    known = group_codes >= 0
+    shape = len(group_names), len(class_names)
+    cells = np.bincount(
+        group_codes[known] * shape[1] + y_codes[known], minlength=shape[0] * shape[1]
+    ).reshape(shape)
+    told = [
+        f"group '{group_names[group]}' has {size} rows"
+        + ("" if label is None else f" with label '{class_names[label]}'")
+        for group, label, size in few_rows(cells)
+        if label is None or label in labels
+    ]
+    if told:
+        warnings.warn(
+            f"{'; '.join(told)}: with fewer than {FEW_ROWS} what is measured there is not "
+            "reliable. Merge groups, or give more data.",
+            SmallGroupWarning,
+            stacklevel=stacklevel,
         )
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions, validate_params
 
-from skfairaug._inputs._checks import check_same_length, check_tolerance
+from skfairaug._inputs._checks import FEW_ROWS, check_same_length, check_tolerance
 from skfairaug._inputs._groups import check_same_order
 from skfairaug.auditing._report import AuditReport
 from skfairaug.auditing._sample import make_sample
@@ -48,7 +48,7 @@ def audit(
     n_resamples=1000,
     confidence_level=0.95,
     correction="holm",
-    min_group_size=30,
+    min_group_size=FEW_ROWS,
     random_state=None,
 ):
     r"""Judge a classifier group by group, and say how sure each number is.
@@ -179,7 +179,7 @@ def audit_predictions(
     n_resamples=1000,
     confidence_level=0.95,
     correction="holm",
-    min_group_size=30,
+    min_group_size=FEW_ROWS,
     random_state=None,
 ):
     """Judge decisions that are already made, group by group.

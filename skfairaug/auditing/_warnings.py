@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from skfairaug._inputs._checks import few_rows
 from skfairaug.auditing._measures import readable_groups
 
 
@@ -63,24 +64,19 @@ def _too_few_permutations(n_tests, settings):
 
 
 def _small(table, names, feature, smallest):
+    kinds = ("unfavourable", "favourable")
+    rates = ("false positive rate", "true positive rate")
     found = []
-    for name, cells in zip(names, table, strict=True):
-        total = cells.sum()
-        if total < smallest:
+    for group, label, size in few_rows(table.sum(-1), smallest):
+        if label is None:
             found.append(
-                f"{feature}: group '{name}' has {total} people, fewer than {smallest}; none "
-                "of its numbers is reliable."
+                f"{feature}: group '{names[group]}' has {size} people, fewer than {smallest}; "
+                "none of its numbers is reliable."
             )
-            continue
-        for size, kind, rate in zip(
-            cells.sum(-1),
-            ("unfavourable", "favourable"),
-            ("false positive rate", "true positive rate"),
-            strict=True,
-        ):
-            if size < smallest:
-                found.append(
-                    f"{feature}: group '{name}' has {size} people with a recorded "
-                    f"{kind} label, fewer than {smallest}; its {rate} is not reliable."
-                )
+        else:
+            found.append(
+                f"{feature}: group '{names[group]}' has {size} people with a recorded "
+                f"{kinds[label]} label, fewer than {smallest}; its {rates[label]} is not "
+                "reliable."
+            )
     return found

@@ -24,6 +24,7 @@ from skfairaug._inputs._checks import (
     check_tolerance,
     check_training_rows,
     encode_labels,
+    warn_few_rows,
 )
 from skfairaug._inputs._contexts import isolated_random_state, whole_fit
 from skfairaug._inputs._copies import portable_state, restored_state
@@ -133,6 +134,10 @@ class MetaRival(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         groups = self._encode_groups(sensitive_features, len(y))
         self._check_cells(y, groups)
         self.groups_ = groups.names
+        labels = get_constraint(
+            getattr(self, "constraint", None) or "statistical_parity"
+        ).labels
+        warn_few_rows(y, groups.codes, self.classes_, groups.names, labels)
         return Rows(X, y, groups, None)
 
     def _checked_arrays(self, X, y):

@@ -1,11 +1,13 @@
 """Checks of labels, groups and cells; every error message."""
 
 import re
+import warnings
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from skfairaug import FairAugmentFineTuner, FairRule
 from skfairaug._inputs._checks import (
     as_labels,
     check_caution,
@@ -18,8 +20,11 @@ from skfairaug._inputs._checks import (
     check_tolerance,
     check_training_rows,
     encode_labels,
+    warn_few_rows,
 )
-from skfairaug.exceptions import FairnessNotReachedWarning
+from skfairaug.auditing import audit
+from skfairaug.exceptions import FairnessNotReachedWarning, SmallGroupWarning
+from skfairaug.rivals import ThresholdOnly
 
 
 def test_labels():
@@ -179,3 +184,28 @@ def test_training_rows():
         check_training_rows(cells, np.array([0, 2, 4, 5]), np.array([1, 3]))
     with pytest.raises(ValueError, match=re.escape("1 rows to debias it miss 2 of the 3")):
         check_training_rows(cells, np.array([0]), np.array([1, 2, 3, 4, 5]))
+
+
+def test_few_rows_are_told_of():
+    y, groups = np.repeat([0, 1, 0, 1], [20, 45, 40, 9]), np.repeat([0, 1], [65, 49])
+    args = y, groups, ["no", "yes"], ["f", "m"]
+    with pytest.warns(SmallGroupWarning, match=r"^group 'm' has 9 rows with label 'yes': with"):
+        warn_few_rows(*args, labels=(1,))
+    message = "'f' has 20 rows with label 'no'; group 'm' has 9 rows with label 'yes': with"
+    with pytest.warns(SmallGroupWarning, match=message):
+        warn_few_rows(*args, labels=(0, 1))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        warn_few_rows(*args)  # no label is measured by itself
+        warn_few_rows(np.zeros(31, int), np.repeat([0, -1], [30, 1]), ["no"], ["f"])
+
+
+@pytest.mark.filterwarnings("ignore::skfairaug.exceptions.FairnessNotReachedWarning")
+@pytest.mark.parametrize("cls", [FairAugmentFineTuner, FairRule, ThresholdOnly])
+def test_fit_and_audit_have_one_rule(cls, net, rows):
+    group = rows.group.astype(str)
+    group[:7] = "few"
+    with pytest.warns(SmallGroupWarning, match="group 'few' has 7 rows: with fewer than 30"):
+        cls(net, tolerance=0.9).fit(rows.X, rows.y, sensitive_features=group)
+    report = audit(net, rows.X, rows.y, sensitive_features=group, n_resamples=100)
+    assert any("group 'few' has 7 people, fewer than 30" in line for line in report.warnings)
