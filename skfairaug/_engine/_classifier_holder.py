@@ -18,6 +18,7 @@ from skfairaug._inputs._checks import (
 )
 from skfairaug._inputs._contexts import isolated_random_state
 from skfairaug._inputs._copies import portable_state, restored_state
+from skfairaug._inputs._few_rows import warn_of_few_rows
 from skfairaug._inputs._given import FLOATS, check_rows, holds_integers
 from skfairaug._inputs._groups import check_same_order, encode_groups
 from skfairaug._inputs._models import (
@@ -215,5 +216,6 @@ class BoundsBias:
         check_tolerance(self.tolerance)
 
     def _check_cells(self, y, groups):
-        constraint = get_constraint(self.constraint)
-        constraint.check(y, groups.codes, self.classes_, groups.names)
+        constraint, codes = get_constraint(self.constraint), groups.codes
+        constraint.check(y, codes, self.classes_, groups.names)
+        warn_of_few_rows(y, codes, self.classes_, groups.names, constraint.labels)

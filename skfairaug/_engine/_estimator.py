@@ -265,8 +265,9 @@ class BaseIntraProcessor(DecidesByScore, ClassifierMixin, MetaEstimatorMixin, Ne
         X : array-like of shape (n_samples, n_features) or (n_samples, ...)
             Validation rows, as the net takes them. Images stay uint8 and tokens integers
             where the net reads them so. A mapping of names to arrays is given to the
-            module as keyword arguments; a torch Dataset of rows is read when its rows
-            are needed, through the net's own iterator.
+            module as keyword arguments, and so are the columns of a frame that it names. A
+            torch Dataset of images is read when its rows are needed, through the net's
+            own iterator; one of a table is read once.
         y : array-like of shape (n_samples,)
             Labels; the larger of two is the favourable one.
         sensitive_features : array-like, default=None

@@ -107,6 +107,8 @@ def train_net(net, X, y):
             "the net is not fitted, and X is a Dataset, of which it could only be trained by "
             "its own means: fit the net first."
         )
+    X = in_net_types(net, X)
+    check_output(net, on_device(net, X), len(np.unique(y)))
     if isinstance(given, torch.nn.Module):
         warnings.warn(
             f"the net around a given {type(given).__name__} is not initialised, so it is "
@@ -115,8 +117,6 @@ def train_net(net, X, y):
             UserWarning,
             stacklevel=2,
         )
-    X = in_net_types(net, X)
-    check_output(net, on_device(net, X), len(np.unique(y)))
     net.partial_fit(X, net_targets(net, torch.from_numpy(y)).numpy())
     vars(net).update({name: _uncompiled(value) for name, value in vars(net).items()})
     net.module_.eval()

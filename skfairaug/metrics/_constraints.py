@@ -262,9 +262,12 @@ class Constraint:
         class_names, group_names : sequence
             Their names.
         """
-        binary = len(class_names) == 2
-        labels = self.labels if binary or not self.labels else None
+        labels = self.labels_of(len(class_names))
         check_cells(y, groups, class_names, group_names, labels=labels)
+
+    def labels_of(self, n_classes):
+        """Classes whose cells are measured by themselves; of several classes all or none."""
+        return self.labels if n_classes == 2 or not self.labels else tuple(range(n_classes))
 
     def _combine(self, parts, power):
         """Weighted sums, shape (..., n_groups, n_statistics)."""

@@ -7,6 +7,8 @@ import pandas as pd
 import pytest
 import torch
 from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import StandardScaler
 from skorch import NeuralNetClassifier
 from torch import nn
 from torch.utils.data import Dataset
@@ -252,6 +254,37 @@ def test_compare_takes_every_kind_of_rows(kind, unfitted_net, rows):
     assert results[kind]["error"].tolist() == ["", ""]
     scores = ["balanced_accuracy", "bias"]
     np.testing.assert_allclose(results[kind][scores], results["array"][scores], atol=1e-6)
+
+
+@pytest.fixture
+def pandas_scaler(rows):
+    """A preprocessor whose output is a frame, of float64."""
+    frame = pd.DataFrame(rows.X.astype(np.float64), columns=list("abcd"))
+    return StandardScaler().set_output(transform="pandas").fit(frame), frame
+
+
+def test_audit_of_a_pipeline_of_frames(pandas_scaler, net, rows):
+    scaler, frame = pandas_scaler
+    codes = net.predict(scaler.transform(frame).to_numpy(np.float32).copy())
+    shown = {"sensitive_features": rows.group, "n_resamples": 100}
+    pipe = Pipeline([("scale", scaler), ("net", net)])
+    report = audit(pipe, frame, rows.y, before=pipe, **shown)
+    expected = audit_predictions(rows.y, codes, before=codes, **shown)
+    pd.testing.assert_series_equal(report.gaps["gap"], expected.gaps["gap"])
+
+
+@pytest.mark.filterwarnings("ignore::skfairaug.exceptions.FairnessNotReachedWarning")
+def test_compare_behind_a_preprocessor_of_frames(pandas_scaler, unfitted_net, rows):
+    scaler, frame = pandas_scaler
+    given = {"sensitive_features": rows.group, "estimator": unfitted_net, "cv": 1}
+    methods = {"net": unfitted_net, "rule": FairRule(tolerance=0.9)}
+    results = [
+        compare(methods, frame, rows.y, preprocessor=one, progress=False, **given)
+        for one in (scaler, StandardScaler())
+    ]
+    assert results[0]["error"].tolist() == ["", ""]
+    scores = ["balanced_accuracy", "bias"]
+    np.testing.assert_allclose(results[0][scores], results[1][scores], atol=1e-6)
 
 
 # -- images -------------------------------------------------------------------
