@@ -67,8 +67,6 @@ def _too_few_permutations(n_tests, settings):
 
 
 def _small(table, names, feature, smallest):
-    kinds = ("unfavourable", "favourable")
-    rates = ("false positive rate", "true positive rate")
     found = []
     for group, label, size in few_rows(table.sum(-1), smallest):
         start = f"{feature}: group '{names[group]}' has {size} people"
