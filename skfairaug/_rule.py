@@ -13,8 +13,11 @@ from sklearn.utils.validation import _check_feature_names, _check_n_features, ch
 from skfairaug._engine._claims import store_claims, warn_unless_reached
 from skfairaug._engine._columns import ColumnReader, is_raw
 from skfairaug._engine._estimator import Rows
+from skfairaug._engine._export import Deployable
+from skfairaug._engine._export_rule import export_rule
 from skfairaug._engine._fair_rule import FairRule as FittedRule
 from skfairaug._engine._selection import Goal
+from skfairaug._engine._signature import FEW, read_signature
 from skfairaug._inputs._checks import (
     as_labels,
     check_group_estimator,
@@ -28,14 +31,14 @@ from skfairaug._inputs._contexts import evaluating, isolated_random_state
 from skfairaug._inputs._encoder import Encoder, find_head
 from skfairaug._inputs._groups import encode_groups
 from skfairaug._inputs._models import is_fitted_net, predict_log_proba, unwrap
-from skfairaug._inputs._rows import is_dataset, is_named, on_device
+from skfairaug._inputs._rows import is_dataset, is_named, on_device, take
 from skfairaug.metrics._constraints import get_constraint
-from skfairaug.rivals._meta import PostProcessor, check_scorer, class_log_proba
+from skfairaug.rivals._meta import PostProcessor, as_net_input, check_scorer, class_log_proba
 
 REMEDIES = "give it a larger tolerance or a smaller caution."
 
 
-class FairRule(PostProcessor):
+class FairRule(Deployable, PostProcessor):
     r"""The best decision under a bound on the bias that does not see the group.
 
     Post-processes any fitted classifier with `predict_proba`: trees, a Pipeline, a logistic
@@ -238,6 +241,7 @@ class FairRule(PostProcessor):
             group_estimator=self.group_estimator,
             seed=self._seed,
         )
+        self._signature = self._read_signature(rows.X)
         log_proba, columns = self._read(rows.X)
         self._rule.fit(log_proba, columns, rows.y, rows.groups.codes, labelled=held_out)
         self.multipliers_ = self._rule.multipliers
@@ -372,3 +376,27 @@ class FairRule(PostProcessor):
         scores = self.decision_function(X)
         codes = scores.argmax(1) if scores.ndim == 2 else (scores > 0).astype(int)
         return self.classes_[codes]
+
+    # -- out ------------------------------------------------------------------
+
+    def _served_net(self):
+        return unwrap(self.estimator_)
+
+    def _read_signature(self, X):
+        """What the net takes and gives, a table or not; None where there is no net."""
+        net = self._served_net()
+        self._by_columns = getattr(X, "ndim", 0) == 2
+        if not is_fitted_net(net):
+            return None
+        if self._by_columns:
+            X = as_net_input(net, take(X, slice(FEW)))
+        return read_signature(net, on_device(net, X))
+
+    def _export(self):
+        net = self._served_net()
+        if self._signature is None:
+            raise TypeError(
+                "only a rule over a net becomes a torch module; this one is over "
+                f"{type(net).__name__}. Pickle it, or keep it with skops."
+            )
+        return [export_rule(net, self._signature, self._rule, self._by_columns)]

@@ -14,8 +14,10 @@ from skorch import NeuralNetBinaryClassifier
 
 from skfairaug._engine._claims import store_claims, warn_unless_reached
 from skfairaug._engine._debiasing_task import DebiasingTask
+from skfairaug._engine._export import Deployable, export_net
 from skfairaug._engine._processes import agreed_seed
 from skfairaug._engine._selection import Goal
+from skfairaug._engine._signature import read_signature
 from skfairaug._inputs._checks import (
     as_labels,
     check_group_rows,
@@ -222,7 +224,7 @@ class NetHolder(BaseEstimator):
         return super().set_params(**params)
 
 
-class BaseIntraProcessor(ClassifierMixin, MetaEstimatorMixin, NetHolder):
+class BaseIntraProcessor(Deployable, ClassifierMixin, MetaEstimatorMixin, NetHolder):
     """Base of the classifiers that debias a trained network with validation data.
 
     A subclass implements ``_debias(task)``, which changes ``task.net`` and offers
@@ -324,6 +326,7 @@ class BaseIntraProcessor(ClassifierMixin, MetaEstimatorMixin, NetHolder):
         self.net_ = task.net
         self.history_ = task.net.history
         self._log_odds = np.clip(verdict.log_odds, -LARGEST, LARGEST)
+        self._signature = read_signature(task.net, task.X)
         store_claims(self, verdict)
         warn_unless_reached(
             verdict, task.goal, task.selection, remedies=self._remedies, stacklevel=4
@@ -398,6 +401,14 @@ class BaseIntraProcessor(ClassifierMixin, MetaEstimatorMixin, NetHolder):
     def _labels_of(self, scores):
         codes = scores.argmax(1) if scores.ndim == 2 else (scores > 0).astype(int)
         return self.classes_[codes]
+
+    # -- out ------------------------------------------------------------------
+
+    def _served_net(self):
+        return self.net_
+
+    def _export(self):
+        return export_net(self.net_, self._signature, self._log_odds, len(self.classes_))
 
 
 def _holds_integers(X):
