@@ -382,6 +382,12 @@ class FairRule(Deployable, PostProcessor):
     def _served_net(self):
         return unwrap(self.estimator_)
 
+    def _receive(self, net):
+        self.estimator_, self.group_estimator_ = net, self._rule.posterior.group_factor
+
+    def _decision(self):
+        return self._rule.numbers()
+
     def _read_signature(self, X):
         """What the net takes and gives, a table or not; None where there is no net."""
         net = self._served_net()

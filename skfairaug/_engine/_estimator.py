@@ -407,6 +407,12 @@ class BaseIntraProcessor(Deployable, ClassifierMixin, MetaEstimatorMixin, NetHol
     def _served_net(self):
         return self.net_
 
+    def _receive(self, net):
+        self.net_, self.history_ = net, net.history
+
+    def _decision(self):
+        return {"log_odds": float(self._log_odds)}
+
     def _export(self):
         return export_net(self.net_, self._signature, self._log_odds, len(self.classes_))
 

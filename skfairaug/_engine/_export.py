@@ -21,8 +21,10 @@ from skfairaug._inputs._rows import chunks, on_device
 class Deployable:
     """Mixin of the classifiers that become a plain torch module, and files.
 
-    A subclass implements ``_export()``, which makes the candidates of ``to_module``, the best
-    first, and ``_served_net()``, the net that is within.
+    A subclass keeps the `_signature` of its net and implements ``_export()``, which makes the
+    candidates of ``to_module``, the best first; ``_served_net()``, the net that is within;
+    ``_receive(net)``, which puts one there; and ``_decision()``, the numbers by name that it
+    decides by.
     """
 
     def to_module(self, X=None):
