@@ -8,6 +8,7 @@ import numpy as np
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions, validate_params
 
+from skfairaug._engine._fingerprint import model_fingerprint
 from skfairaug._inputs._checks import check_same_length, check_tolerance
 from skfairaug.auditing._report import AuditReport
 from skfairaug.auditing._sample import make_sample
@@ -160,6 +161,7 @@ def audit(
         random_state=random_state,
     )
     report.settings["model"] = type(estimator).__name__
+    report.settings["fingerprint"] = model_fingerprint(estimator)
     return report
 
 
@@ -253,6 +255,7 @@ def audit_predictions(
         "min_group_size": min_group_size,
         "random_state": random_state if isinstance(random_state, Integral) else None,
         "model": None,
+        "fingerprint": None,
         "date": datetime.date.today().isoformat(),
         "version": version("skfairaug"),
     }
