@@ -62,7 +62,7 @@ display = ToleranceDisplay.from_estimator(
     X[validation],
     y[validation],
     **rows,
-    tolerances=[0.02, 0.04, 0.06, 0.08, 0.1, 0.15],
+    tolerances=[0.02, 0.04, 0.06, 0.08, 0.1, 0.12],
     X_test=X[test],
     y_test=y[test],
     sensitive_features_test=sex[test],

@@ -33,7 +33,7 @@ from skfairaug._inputs._groups import encode_groups
 from skfairaug._inputs._models import is_fitted_net, predict_log_proba, unwrap
 from skfairaug._inputs._rows import is_dataset, is_named, on_device, take
 from skfairaug.metrics._constraints import get_constraint
-from skfairaug.rivals._meta import PostProcessor, as_net_input, check_scorer, class_log_proba
+from skfairaug.rivals._meta import PostProcessor, _as_net_input, check_scorer, class_log_proba
 
 REMEDIES = "give it a larger tolerance or a smaller caution."
 
@@ -395,7 +395,7 @@ class FairRule(Deployable, PostProcessor):
         if not is_fitted_net(net):
             return None
         if self._by_columns:
-            X = as_net_input(net, take(X, slice(FEW)))
+            X = _as_net_input(net, take(X, slice(FEW)))
         return read_signature(net, on_device(net, X))
 
     def _export(self):

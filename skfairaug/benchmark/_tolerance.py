@@ -138,8 +138,8 @@ class ToleranceDisplay:
             fitted[tolerance] = model
             if progress:
                 print(_line(tolerance, row))
-        biased = getattr(estimator, "estimator", None)
-        models = {"biased": biased} if biased is not None and is_fitted(biased) else {}
+        biased = _biased(estimator)
+        models = {} if biased is None else {"biased": biased}
         judged_on = (X, y, sensitive_features) if test is None else test
         points = {
             name: judge(model, *judged_on, constraint)
@@ -304,9 +304,18 @@ def _checked_test(*parts):
     return parts if all(given) else None
 
 
+def _biased(estimator):
+    """The fitted classifier inside, or None."""
+    biased = getattr(estimator, "estimator", None)
+    return biased if biased is not None and is_fitted(biased) else None
+
+
 def _fit(estimator, tolerance, X, y, sensitive_features):
     """A clone fitted for a bound, and whether it did not warn that it missed it."""
-    model = clone(estimator).set_params(tolerance=tolerance)
+    model, biased = clone(estimator), _biased(estimator)
+    if biased is not None:
+        model.set_params(estimator=biased)  # of a fitted tree clone keeps nothing
+    model.set_params(tolerance=tolerance)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         model.fit(X, y, sensitive_features=sensitive_features)

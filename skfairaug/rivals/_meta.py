@@ -217,7 +217,7 @@ class PostProcessor(MetaRival):
         check_training_rows(rows.cells, kept, spent)
         X, y = take(rows.X, spent), rows.y[spent]
         if isinstance(self.estimator, NeuralNet):
-            estimator = train_net(self.estimator, as_net_input(self.estimator, X), y)
+            estimator = train_net(self.estimator, _as_net_input(self.estimator, X), y)
         else:
             estimator = self._new_classifier().fit(X, y)
         groups = Groups(rows.groups.codes[kept], rows.groups.names)
@@ -302,7 +302,7 @@ def favourable_score(estimator, X):
     if is_fitted_net(estimator):
         # Takes rows of any precision and leaves the net in the mode that it was in.
         net = unwrap(estimator)
-        log_proba = predict_log_proba(net, on_device(net, as_net_input(net, X)))
+        log_proba = predict_log_proba(net, on_device(net, _as_net_input(net, X)))
         return np.exp(log_proba[:, 1].double().cpu().numpy()), True
     if hasattr(estimator, "feature_names_in_"):  # it was fitted on a frame, and asks for one
         X = pd.DataFrame(X, columns=estimator.feature_names_in_)
@@ -329,7 +329,7 @@ def class_log_proba(estimator, X):
     """
     if is_fitted_net(estimator):
         net = unwrap(estimator)
-        log_proba = predict_log_proba(net, on_device(net, as_net_input(net, X)))
+        log_proba = predict_log_proba(net, on_device(net, _as_net_input(net, X)))
         return log_proba.double().cpu().numpy()
     if isinstance(X, np.ndarray) and hasattr(estimator, "feature_names_in_"):
         X = pd.DataFrame(X, columns=estimator.feature_names_in_)
@@ -381,7 +381,7 @@ def check_weighted(estimator):
         )
 
 
-def as_net_input(net, X):
+def _as_net_input(net, X):
     """Rows in a type that the net takes, as the estimators around a net choose it."""
     types = input_types(net, X) if X.dtype.kind in "iu" else [np.float32]
     return X if X.dtype in types else X.astype(types[0])
