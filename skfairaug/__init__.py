@@ -1,6 +1,8 @@
 """Make trained neural networks fair, as scikit-learn estimators over skorch nets."""
 
 from skfairaug._augmenter import AdversarialAugmenter
+from skfairaug._engine._files import load, save
+from skfairaug._engine._fingerprint import model_fingerprint
 from skfairaug._finetuner import FairAugmentFineTuner
 from skfairaug._reactivator import MaskReactivator
 from skfairaug._rule import FairRule
@@ -14,4 +16,7 @@ __all__ = [
     "FairRule",
     "MaskReactivator",
     "audit",
+    "load",
+    "model_fingerprint",
+    "save",
 ]

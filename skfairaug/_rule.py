@@ -12,12 +12,15 @@ from skfairaug._engine._classifier_holder import BoundsBias
 from skfairaug._engine._columns import ColumnReader, is_raw
 from skfairaug._engine._decisions import DecidesByScore
 from skfairaug._engine._estimator import Rows
+from skfairaug._engine._export import Deployable
+from skfairaug._engine._export_rule import export_rule
 from skfairaug._engine._fair_rule import FairRule as FittedRule
 from skfairaug._engine._fitting import fits
 from skfairaug._engine._parameters import parameters
 from skfairaug._engine._post_processor import PostProcessor
 from skfairaug._engine._scores import class_log_proba
 from skfairaug._engine._selection import Goal
+from skfairaug._engine._signature import FEW, read_signature
 from skfairaug._inputs._checks import (
     as_labels,
     check_group_estimator,
@@ -29,6 +32,7 @@ from skfairaug._inputs._checks import (
 from skfairaug._inputs._contexts import evaluating, isolated_random_state
 from skfairaug._inputs._encoder import Encoder, find_head
 from skfairaug._inputs._few_rows import warn_of_few_rows
+from skfairaug._inputs._given import take
 from skfairaug._inputs._groups import check_same_order, encode_groups
 from skfairaug._inputs._intervals import Interval
 from skfairaug._inputs._models import (
@@ -45,7 +49,7 @@ REMEDIES = "give it a larger tolerance or a smaller caution."
 
 
 @parameters
-class FairRule(DecidesByScore, BoundsBias, PostProcessor):
+class FairRule(Deployable, DecidesByScore, BoundsBias, PostProcessor):
     r"""The best decision under a bound on the bias that does not see the group.
 
     Post-processes any fitted classifier with `predict_proba`: trees, a Pipeline, a logistic
@@ -208,6 +212,7 @@ class FairRule(DecidesByScore, BoundsBias, PostProcessor):
             group_estimator=self.group_estimator,
             seed=self._seed,
         )
+        self._signature = self._read_signature(rows.X)
         log_proba, columns = self._read(rows.X)
         self._rule.fit(log_proba, columns, rows.y, rows.groups.codes, labelled=held_out)
         self.multipliers_ = self._rule.multipliers
@@ -292,3 +297,33 @@ class FairRule(DecidesByScore, BoundsBias, PostProcessor):
     def _scores(self, X):
         X = self._checked(X)  # before `_rule` is read, which fit makes
         return self._rule.scores(*self._read(X))
+
+    # -- out ------------------------------------------------------------------
+
+    def _served_net(self):
+        return unwrap(self.estimator_)
+
+    def _receive(self, net):
+        self.estimator_, self.group_estimator_ = net, self._rule.posterior.group_factor
+
+    def _decision(self):
+        return self._rule.numbers()
+
+    def _read_signature(self, X):
+        """What the net takes and gives, a table or not; None where there is no net."""
+        net = self._served_net()
+        self._by_columns = getattr(X, "ndim", 0) == 2
+        if not is_fitted_net(net):
+            return None
+        if self._by_columns:
+            X = in_net_types(net, take(X, slice(FEW)))
+        return read_signature(net, on_device(net, X))
+
+    def _export(self):
+        net = self._served_net()
+        if self._signature is None:
+            raise TypeError(
+                "only a rule over a net becomes a torch module; this one is over "
+                f"{type(net).__name__}. Pickle it, or keep it with skops."
+            )
+        return [export_rule(net, self._signature, self._rule, self._by_columns)]

@@ -13,9 +13,11 @@ from skorch import NeuralNetBinaryClassifier
 from skfairaug._engine._claims import store_claims, warn_unless_reached
 from skfairaug._engine._debiasing_task import DebiasingTask
 from skfairaug._engine._decisions import DecidesByScore
+from skfairaug._engine._export import Deployable, export_net
 from skfairaug._engine._fitting import fits
 from skfairaug._engine._processes import agreed_seed
 from skfairaug._engine._selection import Goal
+from skfairaug._engine._signature import read_signature
 from skfairaug._inputs._checks import (
     check_group_rows,
     check_held_out,
@@ -225,7 +227,9 @@ class NetHolder(BaseEstimator):
         return super().set_params(**params)
 
 
-class BaseIntraProcessor(DecidesByScore, ClassifierMixin, MetaEstimatorMixin, NetHolder):
+class BaseIntraProcessor(
+    Deployable, DecidesByScore, ClassifierMixin, MetaEstimatorMixin, NetHolder
+):
     """Base of the classifiers that debias a trained network with validation data.
 
     A subclass implements ``_debias(task)``, which changes ``task.net`` and offers
@@ -328,6 +332,7 @@ class BaseIntraProcessor(DecidesByScore, ClassifierMixin, MetaEstimatorMixin, Ne
         self.net_ = task.net
         self.history_ = task.net.history
         self._log_odds = np.clip(verdict.log_odds, -LARGEST, LARGEST)
+        self._signature = read_signature(task.net, task.X)
         store_claims(self, verdict)
         warn_unless_reached(
             verdict, task.goal, task.selection, remedies=self._remedies, stacklevel=4
@@ -351,6 +356,20 @@ class BaseIntraProcessor(DecidesByScore, ClassifierMixin, MetaEstimatorMixin, Ne
         if len(self.classes_) > 2:
             return log_proba
         return log_proba[:, 1] - log_proba[:, 0] - self._log_odds
+
+    # -- out ------------------------------------------------------------------
+
+    def _served_net(self):
+        return self.net_
+
+    def _receive(self, net):
+        self.net_, self.history_ = net, net.history
+
+    def _decision(self):
+        return {"log_odds": float(self._log_odds)}
+
+    def _export(self):
+        return export_net(self.net_, self._signature, self._log_odds, len(self.classes_))
 
 
 def columns_of_groups(X, rows, groups):

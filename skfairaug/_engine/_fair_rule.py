@@ -116,8 +116,24 @@ class FairRule:
 
     def _scores_of(self, q):
         terms = rule_terms(q, self.shares, self.goal.constraint)
-        cut = self.cut if np.isfinite(self.cut) else np.sign(self.cut) * LARGEST
-        return self.scale * (_decisive(rule_scores(terms, self.multipliers)) - cut)
+        return self.scale * (_decisive(rule_scores(terms, self.multipliers)) - self.finite_cut)
+
+    def numbers(self):
+        """What it decides by, given both factors' probabilities, and how it calibrates."""
+        model = self.posterior.class_factor.model_
+        return {
+            "multipliers": self.multipliers,
+            "shares": self.shares,
+            "cut": self.finite_cut,
+            "scale": self.scale,
+            "calibration": model.coef_,
+            "intercept": model.intercept_,
+        }
+
+    @property
+    def finite_cut(self):
+        """The cut-off, finite for a constant decision too."""
+        return self.cut if np.isfinite(self.cut) else np.sign(self.cut) * LARGEST
 
 
 #: Stands for an infinite cut-off, that of a constant decision.

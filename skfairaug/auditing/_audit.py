@@ -8,6 +8,7 @@ import numpy as np
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import StrOptions, validate_params
 
+from skfairaug._engine._fingerprint import model_fingerprint
 from skfairaug._inputs._checks import as_labels, check_same_length, check_tolerance
 from skfairaug._inputs._few_rows import FEW_ROWS
 from skfairaug._inputs._groups import check_same_order
@@ -169,6 +170,7 @@ def audit(
         random_state=random_state,
     )
     report.settings["model"] = type(innermost(estimator)).__name__
+    report.settings["fingerprint"] = model_fingerprint(estimator)
     return report
 
 
@@ -264,6 +266,7 @@ def audit_predictions(
         "min_group_size": min_group_size,
         "random_state": random_state if isinstance(random_state, Integral) else None,
         "model": None,
+        "fingerprint": None,
         "date": datetime.date.today().isoformat(),
         "version": version("skfairaug"),
     }

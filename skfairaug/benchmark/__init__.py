@@ -5,5 +5,13 @@ from skfairaug.benchmark._front import pareto_front
 from skfairaug.benchmark._pareto import ParetoDisplay
 from skfairaug.benchmark._selector import ParetoSelector
 from skfairaug.benchmark._summary import summarize
+from skfairaug.benchmark._tolerance import ToleranceDisplay
 
-__all__ = ["ParetoDisplay", "ParetoSelector", "compare", "pareto_front", "summarize"]
+__all__ = [
+    "ParetoDisplay",
+    "ParetoSelector",
+    "ToleranceDisplay",
+    "compare",
+    "pareto_front",
+    "summarize",
+]

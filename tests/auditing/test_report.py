@@ -9,7 +9,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from sklearn.linear_model import LogisticRegression
 
+from skfairaug import audit, model_fingerprint
 from skfairaug.auditing import audit_predictions
 
 VOID = {"meta", "br", "link", "img", "path", "use"}
@@ -217,3 +219,13 @@ def test_card_keeps_warnings():
     card = make_report(min_group_size=400).to_model_card(model="A *net*.")
     assert "- sex: group 'f' has" in card
     assert "\nA *net*.\n" in card
+
+
+def test_the_page_says_whose_weights_it_judged(net, rows):
+    report = audit(net, rows.X, rows.y, sensitive_features=rows.group, random_state=0)
+    fingerprint = model_fingerprint(net)
+    assert f"<code>{fingerprint}</code>" in report.to_html()
+    assert f"fingerprint `{fingerprint}`" in report.to_model_card()
+    logistic = LogisticRegression().fit(rows.X, rows.y)
+    report = audit(logistic, rows.X, rows.y, sensitive_features=rows.group, random_state=0)
+    assert "ingerprint" not in report.to_html() + report.to_model_card()
