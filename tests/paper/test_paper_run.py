@@ -108,7 +108,8 @@ def test_a_real_run(loans, tmp_path):
     runs = pd.read_csv(path)
     assert runs["error"].isna().all()
     assert runs["method"].tolist() == ["biased network", "FairAugmentFineTuner"]
-    assert runs["balanced_accuracy"].between(0.5, 1).all()
+    inside = runs["bias"].abs() < 0.05
+    assert (runs["phi"] == runs["balanced_accuracy"].where(inside, 0)).all()
 
 
 def test_unknown_data_is_refused(capsys):
