@@ -16,7 +16,7 @@ BIN := $(VENV)/bin
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
 
-demo: $(VENV)/.installed-test ## set up, then debias a network on synthetic loans (under a minute)
+demo: $(VENV)/.installed-plot ## set up, then debias a network on synthetic loans (under a minute)
 	$(BIN)/python -m skfairaug demo
 
 test: $(VENV)/.installed-test ## set up, then run the tests
@@ -26,8 +26,8 @@ doc: $(VENV)/.installed-doc ## set up, then build doc/_build/html; a warning is 
 	$(BIN)/python -m sphinx -W --keep-going -b html doc doc/_build/html
 
 bench: $(VENV)/.installed-benchmark ## set up, then measure: tables against rivals, and speed
-	$(BIN)/python benchmarks/run_tables.py $(BENCH_ARGS)
-	$(BIN)/python benchmarks/bench_speed.py $(BENCH_ARGS)
+	$(BIN)/python -m benchmarks.run_tables $(BENCH_ARGS)
+	$(BIN)/python -m benchmarks.bench_speed $(BENCH_ARGS)
 
 lint: $(VENV)/.installed-lint ## set up, then check style
 	$(BIN)/ruff check .

@@ -1,6 +1,6 @@
 """Speed on images: every loop of the library against a bare PyTorch loop.
 
-    python benchmarks/bench_images.py [--device cuda] [--width 64] [--batch-size 512]
+    python -m benchmarks.bench_images [--device cuda] [--width 64] [--batch-size 512]
 
 The same network, precision, batches and optimizer on both sides, on random images of the
 shape of CIFAR-10. Each figure is the median over repeats taken in turn, so that a change of

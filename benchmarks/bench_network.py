@@ -1,6 +1,6 @@
 """Networks for tables against LightGBM: balanced accuracy and seconds of training.
 
-    python benchmarks/bench_network.py --data-home DIR [--data adult,bank] [--seeds 0,1,2]
+    python -m benchmarks.bench_network --data-home DIR [--data adult,bank] [--seeds 0,1,2]
 
 One thread. Each trains on the training part, takes the threshold of best balanced accuracy
 on the validation part, and is judged once on the test part; no fairness is asked.
@@ -15,13 +15,9 @@ from lightgbm import LGBMClassifier
 from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 from threadpoolctl import threadpool_limits
 
+from benchmarks.paper.protocol import TRAINING, load_splits
 from skfairaug._inputs._contexts import isolated_random_state
-from skfairaug.benchmark._protocol import (
-    TRAINING,
-    best_threshold_predictions,
-    load_splits,
-    train_biased_net,
-)
+from skfairaug.benchmark._biased_net import best_threshold_predictions, train_biased_net
 from skfairaug.modules import make_tabular_net
 
 SENSITIVE = {"adult": "sex", "bank": "age", "compas": "sex", "german": "sex"}

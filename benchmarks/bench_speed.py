@@ -1,6 +1,6 @@
 """Speed: fit against rivals at their published settings, and cost against the number of rows.
 
-    python benchmarks/bench_speed.py --data-home DIR [--sizes 10000,100000,1000000]
+    python -m benchmarks.bench_speed --data-home DIR [--sizes 10000,100000,1000000]
 
 One thread. Times are medians over repeats taken in turn, so that a change of the machine's
 speed hits both sides; look at the ratios. Memory is the growth of the process's peak during
@@ -21,8 +21,8 @@ from sklearn.linear_model import LogisticRegression
 from skorch import NeuralNetClassifier
 from threadpoolctl import threadpool_limits
 
+from benchmarks.paper.protocol import prepare
 from skfairaug import FairAugmentFineTuner
-from skfairaug.benchmark._protocol import prepare
 from skfairaug.modules import TabularMLP
 from skfairaug.rivals import AdversarialFineTuning, LayerwiseOptimization, RandomPerturbation
 

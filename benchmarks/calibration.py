@@ -1,11 +1,11 @@
 """Whether claims hold: the probability claimed against the share truly inside, per setting.
 
-    python benchmarks/calibration.py doc/results/tables --write doc/results
+    python -m benchmarks.calibration doc/results/tables --write doc/results
 
-Reads the runs that ``skfairaug tables`` left in a folder. "inside" is judged on the test rows,
-whose own sampling error a claim about the population does not have; "expected" is the share
-that would be inside on test rows if every claim were exactly true: its normal distribution
-widened by the test rows' standard error, as many rows as chose.
+Reads the runs that ``python -m benchmarks.paper tables`` left in a folder. "inside" is judged
+on the test rows, whose own sampling error a claim about the population does not have;
+"expected" is the share that would be inside on test rows if every claim were exactly true: its
+normal distribution widened by the test rows' standard error, as many rows as chose.
 """
 
 import argparse

@@ -1,9 +1,9 @@
 """Draw what an attack changes in CIFAR-10S, and what a network sees before and after.
 
-    python benchmarks/draw_images.py --data-home DIR [--scale 0.1] [--out .]
+    python -m benchmarks.draw_images --data-home DIR [--scale 0.1] [--out .]
 
-Trains the biased network of ``skfairaug tables --table 1 --seeds 1`` (or takes it from
-``--cache-dir``), makes it fair, and writes ``cifar10s-attacked.png`` and
+Trains the biased network of ``python -m benchmarks.paper tables --table 1 --seeds 1`` (or takes
+it from ``--cache-dir``), makes it fair, and writes ``cifar10s-attacked.png`` and
 ``cifar10s-representation.png``: ten validation images attacked, and the two leading components
 of the last layer's input on test images of two classes, which is the paper's Figure 2.
 """
@@ -18,16 +18,10 @@ from joblib import Memory
 from matplotlib.figure import Figure
 from sklearn.decomposition import PCA
 
+from benchmarks.paper.image_rows import Scale, image_net, ours, train_image_net
+from benchmarks.paper.image_tables import Images, source_of
+from benchmarks.paper.published import CIFAR_95
 from skfairaug import AdversarialAugmenter
-from skfairaug.benchmark._image_tables import (
-    Images,
-    Scale,
-    image_net,
-    ours,
-    source_of,
-    train_image_net,
-)
-from skfairaug.benchmark._paper import CIFAR_95
 
 NAMES = ["plane", "car", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
 #: Classes of Figure 2: one mostly in gray, one mostly in colour.

@@ -1,7 +1,7 @@
 """Claims and promises on few rows: what is claimed, what holds, and what a confidence buys.
 
-    python benchmarks/few_rows.py --data-home DIR --out few_rows.csv
-    python benchmarks/few_rows.py --out few_rows.csv --report doc/results
+    python -m benchmarks.few_rows --data-home DIR --out few_rows.csv
+    python -m benchmarks.few_rows --out few_rows.csv --report doc/results
 
 Cuts Adult's validation rows to several sizes, stratified by label and group, and judges every
 fit on all rows that no fit has seen: the test rows and the rest of the validation rows. Results
@@ -22,8 +22,9 @@ import numpy as np
 import pandas as pd
 from sklearn.model_selection import train_test_split
 
+from benchmarks.paper.protocol import judge, prepare
 from skfairaug import FairAugmentFineTuner, FairRule
-from skfairaug.benchmark._protocol import Split, judge, prepare
+from skfairaug.benchmark._biased_net import Split
 from skfairaug.exceptions import FairnessNotReachedWarning
 
 TOLERANCE = 0.05

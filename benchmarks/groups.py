@@ -1,13 +1,13 @@
 """More than two groups, and groups that are not known of every row, on Adult.
 
-    python benchmarks/groups.py several --data-home DIR --cache-dir DIR --out several.csv
-    python benchmarks/groups.py unknown --data-home DIR --cache-dir DIR --out unknown.csv
-    python benchmarks/groups.py several --out several.csv --report
+    python -m benchmarks.groups several --data-home DIR --cache-dir DIR --out several.csv
+    python -m benchmarks.groups unknown --data-home DIR --cache-dir DIR --out unknown.csv
+    python -m benchmarks.groups several --out several.csv --report
 
-`several` bounds the largest gap between sex x race (four groups), race in three and race in five,
-with the columns of those features in X and dropped. `unknown` hides the group of half and of nine
-tenths of the validation rows, and compares ``missing_groups="infer"`` with leaving those rows
-out. Rows are appended to a CSV as they come, and a second call resumes.
+`several` bounds the largest gap between sex x race (four groups), race in three and race in
+five, with the columns of those features in X and dropped. `unknown` hides the group of half and
+of nine tenths of the validation rows, and compares ``missing_groups="infer"`` with leaving
+those rows out. Rows are appended to a CSV as they come, and a second call resumes.
 """
 
 import argparse
@@ -21,8 +21,9 @@ import numpy as np
 import pandas as pd
 from lightgbm import LGBMClassifier
 
+from benchmarks.paper.protocol import judge, prepare
 from skfairaug import FairAugmentFineTuner, FairRule
-from skfairaug.benchmark._protocol import judge, prepare, split_rows
+from skfairaug.benchmark._splits import split_rows
 from skfairaug.datasets import fetch_adult
 from skfairaug.exceptions import FairnessNotReachedWarning
 

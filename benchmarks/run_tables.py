@@ -1,6 +1,6 @@
 """The tables of doc/results: every setting, every variant, ten seeds, judged on test once.
 
-    python benchmarks/run_tables.py --data-home DIR [--variants default,threshold only]
+    python -m benchmarks.run_tables --data-home DIR [--variants default,threshold only]
 
 Rows are appended to a CSV as they come, and a second call resumes; `--report` prints the
 tables of what is there.
@@ -18,8 +18,8 @@ import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
 
+from benchmarks.paper.protocol import debias, prepare
 from skfairaug import AdversarialAugmenter, FairAugmentFineTuner, MaskReactivator
-from skfairaug.benchmark._protocol import debias, prepare
 from skfairaug.exceptions import FairnessNotReachedWarning
 
 TOLERANCE = 0.05

@@ -1,12 +1,12 @@
 """Train the biased networks of many seeds and settings at once, into the tables' cache.
 
-    python benchmarks/train_networks.py --data-home DIR --seeds 10 --cache-dir DIR
+    python -m benchmarks.train_networks --data-home DIR --seeds 10 --cache-dir DIR
 
 A small network spends its time in calls, not in arithmetic, so thirty of them trained side
 by side cost about as much as three one after the other. Each has its own rows, weights, order
 of batches, dropout, learning rate and stopping, as `train_biased_net` has them: the networks
-differ from its own by random numbers only. `run_tables.py`, ``skfairaug run`` and ``skfairaug
-tables`` then find them in the cache instead of training theirs.
+differ from its own by random numbers only. `benchmarks.run_tables` and `benchmarks.paper` then
+find them in the cache instead of training theirs.
 """
 
 import argparse
@@ -21,8 +21,9 @@ from sklearn.model_selection import train_test_split
 from skorch import NeuralNetClassifier
 from torch.nn import functional as F
 
+from benchmarks.paper.protocol import TRAINING, load_splits
 from skfairaug._inputs._contexts import isolated_random_state
-from skfairaug.benchmark._protocol import TRAINING, load_splits, train_biased_net
+from skfairaug.benchmark._biased_net import train_biased_net
 from skfairaug.metrics import threshold_curve
 from skfairaug.modules import TabularMLP
 

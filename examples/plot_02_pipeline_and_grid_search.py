@@ -34,15 +34,15 @@ from skfairaug.modules import TabularMLP
 sklearn.set_config(enable_metadata_routing=True)
 torch.manual_seed(0)
 
-X, y, sex = make_loans(6000, random_state=1, label_bias=0.5, encode="onehot", return_X_y=True)
+X, y, sex = make_loans(8000, random_state=1, label_bias=0.5, encode="onehot", return_X_y=True)
 X, y, sex = X.to_numpy(dtype=np.float32), y.to_numpy(), sex.cat.codes.to_numpy()
-train, rest = train_test_split(np.arange(len(y)), test_size=0.5, random_state=0)
+train, rest = train_test_split(np.arange(len(y)), test_size=0.7, random_state=0)
 
 scaler = StandardScaler().fit(X[train])
 net = NeuralNetClassifier(
     TabularMLP,
     module__n_features=X.shape[1],
-    module__depth=3,
+    module__depth=2,
     criterion=torch.nn.CrossEntropyLoss,
     optimizer=torch.optim.Adam,
     lr=1e-3,
@@ -57,9 +57,9 @@ net = NeuralNetClassifier(
 # :class:`~skfairaug.benchmark.ParetoSelector` picks the candidate that is most accurate and
 # surely inside the bound.
 
-tuner = FairAugmentFineTuner(net, max_epochs=10, random_state=0).set_fit_request(
-    sensitive_features=True
-)
+tuner = FairAugmentFineTuner(
+    net, max_epochs=5, steps_per_epoch=10, random_state=0
+).set_fit_request(sensitive_features=True)
 pipeline = make_pipeline(FunctionTransformer(scaler.transform), tuner)
 scoring = {
     "balanced_accuracy": "balanced_accuracy",
@@ -70,7 +70,7 @@ scoring = {
 search = GridSearchCV(
     pipeline,
     {
-        "fairaugmentfinetuner__tolerance": [0.02, 0.05, 0.1, 0.2],
+        "fairaugmentfinetuner__tolerance": [0.03, 0.05, 0.1],
         "fairaugmentfinetuner__caution": [0.0, 1.0],
     },
     scoring=scoring,

@@ -54,7 +54,7 @@ plt.show()
 # normalised in the network's first layer.
 
 torch.manual_seed(0)
-net = make_image_net(len(train.data), SmallConvNet, max_epochs=15, batch_size=64, lr=0.1)
+net = make_image_net(len(train.data), SmallConvNet, max_epochs=10, batch_size=64, lr=0.1)
 net.fit(train.data, train.target)
 
 
@@ -80,7 +80,9 @@ judge("biased network", net)
 goal = {
     "constraint": "bias_amplification",
     "tolerance": 0.05,
-    "batch_size": 200,
+    "max_epochs": 5,
+    "steps_per_epoch": 15,
+    "batch_size": 100,
     "random_state": 0,
 }
 augmenter = AdversarialAugmenter(radius=4 / 255, counterfactual=to_gray)

@@ -52,11 +52,11 @@ def write_reviews(n, rng):
 
 
 rng = np.random.RandomState(0)
-X_train, opinion, dialect = write_reviews(4000, rng)
-overruled = (dialect == "inland") & (rng.rand(4000) < 0.5)
+X_train, opinion, dialect = write_reviews(3000, rng)
+overruled = (dialect == "inland") & (rng.rand(3000) < 0.5)
 y_train = np.where(overruled, 0, opinion)  # as they were filed
 X_val, y_val, dialect_val = write_reviews(400, rng)  # read again with care
-X_test, y_test, dialect_test = write_reviews(4000, rng)
+X_test, y_test, dialect_test = write_reviews(2000, rng)
 
 # %%
 # A small transformer
@@ -101,13 +101,14 @@ net = NeuralNetClassifier(
 # review should count as one in either dialect.
 
 goal = {"constraint": "equal_opportunity", "tolerance": 0.05, "random_state": 0}
-augmenter = AdversarialAugmenter(input_layer="embedding")
+brief = {"max_epochs": 5, "steps_per_epoch": 30, "batch_size": 64}
+augmenter = AdversarialAugmenter(input_layer="embedding", n_steps=3)
 models = {
     "biased network": net,
-    "plain fine-tuning": PlainFineTuning(net, **goal),
-    "fair teacher": FairAugmentFineTuner(net, max_epochs=10, **goal),
+    "plain fine-tuning": PlainFineTuning(net, **brief, **goal),
+    "fair teacher": FairAugmentFineTuner(net, **brief, **goal),
     "fair teacher, attacked embeddings": FairAugmentFineTuner(
-        net, augmenter=augmenter, joint=True, max_epochs=10, **goal
+        net, augmenter=augmenter, joint=True, **brief, **goal
     ),
 }
 for name, model in models.items():

@@ -49,6 +49,7 @@ def compare(
     constraint="statistical_parity",
     tolerance=0.05,
     drop_sensitive=False,
+    held_out=False,
     cv=10,
     n_jobs=None,
     path=None,
@@ -92,6 +93,10 @@ def compare(
         Whether the columns that say the group leave X first: those named as
         `sensitive_features` are, their one-hot columns, and those with one value per group.
         Methods that need the group to predict are still given it beside X.
+    held_out : bool, default=False
+        Whether a mitigator that debiases a fitted classifier and whose `fit` takes `held_out`
+        gets the training rows too, marked False: they train it and measure the bias, and
+        choose nothing. The other mitigators are fitted as they are without it.
     cv : int, list of int, splitter or dict, default=10
         Number or list of seeds of random splits (60% training, 20% validation, 20%
         test), or a scikit-learn splitter, a quarter of whose training rows validate, or
@@ -162,10 +167,13 @@ def compare(
     data = Part(X, codes, pd.Series(names), classes)
     _check_mitigators(mitigators, estimator)
     _check_shared(estimator, preprocessor)
+    check_switch(held_out, "held_out")
     splits = make_splits(cv, codes, groups.codes)
 
     goal = {"constraint": measure, "tolerance": float(tolerance)}
     setting = fingerprint(data, estimator, preprocessor, goal)
+    if held_out:  # without it the files of earlier runs go on
+        setting = fingerprint(setting, "held_out")
     jobs = {
         fingerprint(setting, name, mitigator, split, *rows): (name, mitigator, split)
         for name, mitigator in mitigators.items()
@@ -187,7 +195,7 @@ def compare(
             prepared[one.split] = one
             advance("training the biased classifier")
         for row in parallel(
-            delayed(run_job)(run, name, mitigator, prepared[split], data, goal)
+            delayed(run_job)(run, name, mitigator, prepared[split], data, goal, held_out)
             for run, (name, mitigator, split) in todo.items()
         ):
             results.add(row)

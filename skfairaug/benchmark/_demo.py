@@ -18,8 +18,12 @@ from sklearn.preprocessing import StandardScaler
 from skorch.callbacks import Callback
 
 from skfairaug._finetuner import FairAugmentFineTuner
+from skfairaug.benchmark._biased_net import (
+    Split,
+    best_threshold_predictions,
+    train_biased_net,
+)
 from skfairaug.benchmark._pareto import plot_pareto
-from skfairaug.benchmark._protocol import Split, best_threshold_predictions, train_biased_net
 from skfairaug.datasets._loans import make_loans
 from skfairaug.metrics._hard import bias
 from skfairaug.metrics._phi import phi_score

@@ -31,6 +31,7 @@ class Part(NamedTuple):
     y: np.ndarray
     groups: pd.Series
     classes: np.ndarray  # what the caller calls the codes in y
+    held_out: np.ndarray | None = None  # of debiasing rows: whether the classifier saw none
 
 
 class PreparationError(Exception):
@@ -79,7 +80,7 @@ def prepare(split, rows, data, estimator, preprocessor):
     return Prepared(split, rows, preprocessor, estimator, seconds, *errors)
 
 
-def run_job(run, name, mitigator, prepared, data, goal):
+def run_job(run, name, mitigator, prepared, data, goal, held_out=False):
     """Fit one mitigator on one split and judge it: a row of the results."""
     n_train, n_validation, n_test = map(len, prepared.rows)
     row = dict.fromkeys(COLUMNS) | {
@@ -94,6 +95,8 @@ def run_job(run, name, mitigator, prepared, data, goal):
         "warnings": "",
         "error": "",
     }
+    if held_out and has_fit_parameter(last_step(mitigator), "held_out"):
+        validation = _with_training_rows(data, prepared)
     with (
         alone(prepared.split),
         warnings.catch_warnings(record=True) as caught,
@@ -229,6 +232,9 @@ def _fit(model, part):
         params["sensitive_features"] = part.groups
     elif _takes_groups(last_step(model)):
         params[f"{model.steps[-1][0]}__sensitive_features"] = part.groups
+    if part.held_out is not None:
+        step = "" if model is last_step(model) else f"{model.steps[-1][0]}__"
+        params[f"{step}held_out"] = part.held_out
     with handing_on(model, "fit"):
         model.fit(part.X, part.y, **params)
     return model
@@ -259,3 +265,10 @@ def _take(data, rows, preprocessor):
         X = X.astype(np.float32)
     groups = data.groups.iloc[rows].reset_index(drop=True)
     return Part(X, data.y[rows], groups, data.classes)
+
+
+def _with_training_rows(data, prepared):
+    """Validation rows, and the training rows marked as seen by the biased classifier."""
+    train, validation, _ = prepared.rows
+    part = _take(data, np.concatenate([validation, train]), prepared.preprocessor)
+    return part._replace(held_out=np.arange(len(part.y)) < len(validation))

@@ -5,7 +5,26 @@ from numbers import Integral
 import numpy as np
 from sklearn.model_selection import check_cv, train_test_split
 
-from skfairaug.benchmark._protocol import split_rows
+
+def split_rows(n_samples, seed):
+    """Indices of 60% training, 20% validation and 20% test rows.
+
+    Parameters
+    ----------
+    n_samples : int
+        Number of rows.
+    seed : int
+        Seed of the split.
+
+    Returns
+    -------
+    parts : tuple of ndarray
+        Indices of the training, validation and test part.
+    """
+    train, rest = train_test_split(np.arange(n_samples), test_size=0.4, random_state=seed)
+    validation, test = train_test_split(rest, test_size=0.5, random_state=seed)
+    return train, validation, test
+
 
 #: More would be a seed where a number of splits is expected.
 MOST_SPLITS = 10_000

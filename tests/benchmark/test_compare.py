@@ -28,8 +28,8 @@ from skorch.callbacks import Callback
 
 from skfairaug import FairAugmentFineTuner
 from skfairaug.benchmark import compare, summarize
-from skfairaug.benchmark._protocol import split_rows
 from skfairaug.benchmark._results import MEASURES
+from skfairaug.benchmark._splits import split_rows
 from skfairaug.metrics import bias
 from skfairaug.rivals import ThresholdOnly
 
@@ -135,6 +135,21 @@ def data(rows):
 @pytest.fixture
 def tuner(quick):
     return FairAugmentFineTuner(None, **quick)
+
+
+class Marks(CountsValidation):
+    """Remembers which rows it was told that the classifier has seen."""
+
+    marks: list = []
+
+    def fit(self, X, y, *, held_out=None):
+        Marks.marks.append((X, held_out))
+        self.classes_ = np.unique(y)
+        return self
+
+
+class MarksOnTraining(Marks):
+    fits_on = "train"
 
 
 def settle(frame):
@@ -631,3 +646,80 @@ def test_a_module_of_a_notebook_crosses_to_other_processes(tmp_path):
     command = [sys.executable, str(script)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == 0, done.stderr[-2000:]
+
+
+# -- training rows passed along ----------------------------------------------
+
+
+@pytest.fixture
+def marks(data):
+    """Rows and marks that `Marks` saw, with and without `held_out`."""
+    split = [np.arange(100), np.arange(100, 180), np.arange(180, 240)]
+
+    def run(mitigator, **params):
+        Marks.marks.clear()
+        results = compare(
+            {"m": mitigator},
+            **data,
+            estimator=LogisticRegression(),
+            cv={0: split},
+            **params,
+        )
+        assert results["error"].tolist() == [""]
+        return results, Marks.marks[0]
+
+    return run
+
+
+def test_training_rows_are_passed_along_as_seen(marks, data):
+    alone, (X, held_out) = marks(Marks())
+    assert (len(X), held_out) == (80, None)
+    results, (X, held_out) = marks(Marks(), held_out=True)
+    pd.testing.assert_frame_equal(X, data["X"].iloc[[*range(100, 180), *range(100)]])
+    assert held_out.tolist() == [True] * 80 + [False] * 100
+    assert results["n_fit"].tolist() == alone["n_fit"].tolist() == [180]
+    assert results["run"].iloc[0] != alone["run"].iloc[0]
+
+
+def test_training_rows_go_through_a_pipeline(marks):
+    _, (X, held_out) = marks(make_pipeline(StandardScaler(), Marks()), held_out=True)
+    assert len(X) == len(held_out) == 180
+
+
+def test_who_trains_itself_gets_no_marks(marks):
+    _, (X, held_out) = marks(MarksOnTraining(), held_out=True)
+    assert (len(X), held_out) == (100, None)
+
+
+def test_who_takes_no_marks_is_fitted_as_without(data):
+    mitigators = {"m": ThresholdOnly(None)}
+    params = {**data, "estimator": LogisticRegression(), "cv": 2}
+    with_it, without = (compare(mitigators, **params, held_out=one) for one in (True, False))
+    with_it, without = (settle(one).drop(columns="run") for one in (with_it, without))
+    pd.testing.assert_frame_equal(with_it, without)
+
+
+def test_marked_rows_do_not_choose(tuner, data, net):
+    """As the tuner fitted by hand on the same rows and marks."""
+    split = [np.arange(100), np.arange(100, 180), np.arange(180, 240)]
+    data["X"] = data["X"].to_numpy()
+    params = {**data, "tolerance": tuner.tolerance, "cv": {0: split}}
+    results = compare({"ours": tuner}, **params, estimator=net, held_out=True)
+    rows = np.r_[split[1], split[0]]
+    by_hand = clone(tuner).set_params(estimator=net)
+    by_hand.fit(
+        data["X"][rows],
+        data["y"][rows],
+        sensitive_features=data["sensitive_features"].iloc[rows],
+        held_out=np.arange(180) < 80,
+    )
+    y_pred = by_hand.predict(data["X"][split[2]])
+    accuracy = balanced_accuracy_score(data["y"][split[2]], y_pred)
+    assert results["balanced_accuracy"].iloc[0] == pytest.approx(accuracy)
+    assert results["probability_inside"].iloc[0] == pytest.approx(by_hand.probability_inside_)
+
+
+@pytest.mark.parametrize("held_out", [None, "train", 1])
+def test_held_out_says_yes_or_no(held_out, data):
+    with pytest.raises(ValueError, match="held_out says whether to pass training rows along"):
+        compare({"m": LogisticRegression()}, **data, held_out=held_out)

@@ -3,20 +3,17 @@
 import numpy as np
 import pytest
 
-from skfairaug.__main__ import main
-from skfairaug.benchmark import _image_tables
-from skfairaug.benchmark._image_tables import (
+from benchmarks.paper import image_tables
+from benchmarks.paper.__main__ import main
+from benchmarks.paper.image_rows import Scale, cifar_methods, image_net, proposed
+from benchmarks.paper.image_tables import (
     Images,
-    Scale,
-    cifar_methods,
-    image_net,
     image_slug,
-    proposed,
     run_image_setting,
     scale_of,
     source_of,
 )
-from skfairaug.benchmark._paper import (
+from benchmarks.paper.published import (
     CELEBA_SMILING,
     CIFAR_50,
     CIFAR_90,
@@ -41,7 +38,7 @@ def digits(monkeypatch):
         asked.append((data_home, skew, random_state))
         return make_skewed_digits(skew=skew, random_state=random_state)
 
-    monkeypatch.setattr(_image_tables, "fetch_cifar10s", fetch)
+    monkeypatch.setattr(image_tables, "fetch_cifar10s", fetch)
     return asked
 
 
@@ -132,7 +129,7 @@ def test_command_says_that_a_run_is_reduced(digits, tmp_path, monkeypatch, capsy
 def test_seeds_by_default(table, n_seeds, monkeypatch, tmp_path):
     asked = []
     monkeypatch.setattr(
-        "skfairaug.__main__.run_image_setting",
+        "benchmarks.paper.__main__.run_image_setting",
         lambda setting, seeds, **arguments: asked.append(seeds),
     )
     assert main(["tables", "--table", table, "--out", str(tmp_path)]) == 0

@@ -7,20 +7,12 @@ import pandas as pd
 import pytest
 from sklearn.linear_model import LogisticRegression
 
-from skfairaug.__main__ import main
-from skfairaug.benchmark import _tables
-from skfairaug.benchmark._paper import COMPAS_EOD, PUBLISHED, TABLES, Published
-from skfairaug.benchmark._tables import (
-    methods,
-    run_setting,
-    slug,
-    strong_methods,
-    table,
-    train_strong_network,
-    tree_methods,
-    verdict,
-    write,
-)
+from benchmarks.paper import protocol
+from benchmarks.paper.__main__ import main
+from benchmarks.paper.pages import table, verdict, write
+from benchmarks.paper.published import COMPAS_EOD, PUBLISHED, TABLES, Published
+from benchmarks.paper.rows import methods, strong_methods, train_strong_network, tree_methods
+from benchmarks.paper.tables import run_setting, slug
 from skfairaug.datasets import make_loans
 
 ROWS = ["Baseline", "EqOdds", "FairAugmentFineTuner", "ThresholdOnly"]
@@ -36,8 +28,8 @@ def loans():
 
     quick = {"batch_size": 64, "patience": 2, "floor": 0.0}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(_tables.FETCHERS, "compas", fetch)
-        patch.setitem(_tables.TRAINING, "compas", quick)
+        patch.setitem(protocol.FETCHERS, "compas", fetch)
+        patch.setitem(protocol.TRAINING, "compas", quick)
         yield
 
 
@@ -138,7 +130,7 @@ def test_the_command_without_the_columns_that_say_the_group(
         asked.append((X.shape[1], params["path"].name))
         return results
 
-    monkeypatch.setattr(_tables, "compare", run)
+    monkeypatch.setattr(protocol, "compare", run)
     arguments = ["tables", "--table", "5", "--seeds", "2", "--data-home", "somewhere"]
     arguments += ["--methods", "ThresholdOnly", "--out", str(tmp_path)]
     for drop in ([], ["--drop-sensitive"]):
@@ -152,6 +144,22 @@ def test_the_command_without_the_columns_that_say_the_group(
     # Another task than the published one: the numbers are not compared.
     assert "against the paper" not in text
     assert "against the paper" in (tmp_path / f"{stem}.md").read_text()
+
+
+def test_the_command_with_training_rows(loans, results, tmp_path, monkeypatch):
+    asked = []
+
+    def run(*args, **params):
+        asked.append((params["held_out"], params["path"].name))
+        return results
+
+    monkeypatch.setattr(protocol, "compare", run)
+    arguments = ["tables", "--table", "5", "--seeds", "2", "--data-home", "somewhere"]
+    arguments += ["--methods", "FairRule", "--out", str(tmp_path), "--training-rows", "train"]
+    assert main(arguments) == 0
+    stem = f"{slug(COMPAS_EOD, 0.05)}-training-rows-train"
+    assert asked == [(True, f"{stem}-runs.csv")]
+    assert "Training rows are passed along" in (tmp_path / f"{stem}.md").read_text()
 
 
 def test_without_lightgbm_there_is_advice(loans, tmp_path, monkeypatch):

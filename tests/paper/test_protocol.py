@@ -1,18 +1,14 @@
+"""The protocol of the paper's tables: its splits, its networks, and how it judges."""
+
 import numpy as np
 import pytest
 import torch
 from sklearn.metrics import roc_auc_score
 from skorch import NeuralNetClassifier
 
+from benchmarks.paper.protocol import debias, load_splits, parts_of
 from skfairaug import FairAugmentFineTuner
-from skfairaug.benchmark._protocol import (
-    Run,
-    Split,
-    debias,
-    load_splits,
-    summary,
-    train_biased_net,
-)
+from skfairaug.benchmark._biased_net import Split, train_biased_net
 from skfairaug.metrics import bias
 from skfairaug.modules import TabularMLP
 
@@ -99,16 +95,17 @@ def test_biased_net_is_reproducible_and_better_than_chance():
     assert roc_auc_score(train.y, first[:, 1]) > 0.8
 
 
-def test_summary():
-    values = dict.fromkeys(Run.__dataclass_fields__, 0.0)
-    runs = [
-        Run(**values | {"balanced_accuracy": 0.8, "bias": -0.02, "phi": 0.8, "seconds": 1.0}),
-        Run(**values | {"balanced_accuracy": 0.6, "bias": 0.06, "phi": 0.0, "seconds": 3.0}),
-    ]
-    means = summary(runs, 0.05)
-    assert means["balanced_accuracy"] == pytest.approx(0.7)
-    assert means["abs_bias"] == pytest.approx(0.04)
-    assert (means["inside"], means["phi"], means["seconds"]) == (0.5, 0.4, 2.0)
+def test_parts_are_disjoint_and_cut_by_cell():
+    part = split(1000)
+    train, validation, test = parts_of(part.y, part.groups, 3)
+    assert sorted([*train, *validation, *test]) == list(range(1000))
+    smaller = parts_of(part.y, part.groups, 3, validation_rows=80)
+    np.testing.assert_array_equal(smaller[0], train)
+    np.testing.assert_array_equal(smaller[2], test)
+    assert len(smaller[1]) == 80
+    assert np.isin(smaller[1], validation).all()
+    shares = [np.mean(part.y[rows] & part.groups[rows]) for rows in (validation, smaller[1])]
+    assert shares[0] == pytest.approx(shares[1], abs=0.02)
 
 
 def test_splits_of_a_real_table(data_home):

@@ -1,0 +1,1 @@
+"""Measurements of the package; run from the repository's root, not installed with it."""

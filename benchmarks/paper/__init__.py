@@ -1,0 +1,1 @@
+"""The paper's tables, run again: ``python -m benchmarks.paper run`` and ``tables``."""
