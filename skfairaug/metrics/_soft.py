@@ -69,6 +69,14 @@ def soft_bias(proba, y, groups, constraint, *, counts=None, n_groups=None):
     tensor(-0.2500)
     """
     _check_tensors(proba, y, groups)
+    return bias_of_probabilities(proba, y, groups, constraint, counts=counts, n_groups=n_groups)
+
+
+def bias_of_probabilities(proba, y, groups, constraint, *, counts=None, n_groups=None):
+    """Soft bias of tensors that nobody looks at, as in a training step or under vmap.
+
+    Parameters and what is returned are those of :func:`soft_bias`.
+    """
     if n_groups is None:
         n_groups = int(groups.max()) + 1 if counts is None else counts.shape[-2]
     n_classes = proba.shape[1]

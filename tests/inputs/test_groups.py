@@ -138,7 +138,6 @@ NAMES = np.array(["age", "sex", "race"], dtype=object)
         (np.array([0, 2]), None, [0, 2]),
         ([np.int64(1)], None, [1]),
         (("sex", -3), NAMES, [1, 0]),
-        ([], NAMES, []),
     ],
 )
 def test_columns(columns, names, expected):
@@ -167,3 +166,14 @@ def test_groups_are_read_from_columns():
     message = "fit needs to know the groups: pass sensitive_features"
     with pytest.raises(ValueError, match=message):
         groups_from_columns(X, None)
+
+
+@pytest.mark.parametrize("columns", [[], (), {}, set(), True, 0.5, np.array(1), int])
+def test_columns_that_name_none(columns):
+    expected = (
+        "is empty; name columns"
+        if isinstance(columns, list | tuple)
+        else 'must be "auto", or a list'
+    )
+    with pytest.raises(ValueError, match=f"sensitive_columns {expected}"):
+        column_indices(columns, 4)
