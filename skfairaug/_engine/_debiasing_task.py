@@ -17,7 +17,7 @@ from skfairaug._inputs._encoder import Encoder, find_head
 from skfairaug._inputs._models import log_probabilities, predict_log_proba
 from skfairaug._inputs._rows import DeviceRows, TensorRows
 from skfairaug.metrics._cells import cell_counts
-from skfairaug.metrics._soft import soft_bias
+from skfairaug.metrics._soft import bias_of_probabilities
 from skfairaug.steps.distil import distillation_loss, group_offsets
 from skfairaug.steps.mix import mix_rows
 from skfairaug.steps.penalty import bias_penalty, weighted_cross_entropy
@@ -117,7 +117,7 @@ class DebiasingTask:
 
     def soft_bias(self, log_proba, rows):
         """Soft bias, on the natural distribution, of predictions for `rows`."""
-        return soft_bias(
+        return bias_of_probabilities(
             log_proba.exp(),
             self.y[rows],
             self.groups[rows],

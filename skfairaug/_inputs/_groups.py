@@ -217,7 +217,15 @@ def column_indices(columns, X, names=None, what="sensitive_columns"):
             "value per row."
         )
     n_features = X.shape[1]
-    columns = [columns] if isinstance(columns, (str, Integral)) else list(columns)
+    listed = isinstance(columns, list | tuple) or getattr(columns, "ndim", 0) == 1
+    if isinstance(columns, bool) or not (listed or isinstance(columns, str | Integral)):
+        raise ValueError(
+            f'{what} must be "auto", or a list of names or positions of columns of X; got '
+            f"{columns!r}."
+        )
+    columns = list(columns) if listed else [columns]
+    if not columns:
+        raise ValueError(f'{what} is empty; name columns of X, or leave "auto".')
     known = list(range(n_features)) if names is None else list(names)
     indices = []
     for column in columns:

@@ -40,8 +40,8 @@ def soft_bias(proba, y, groups, constraint, *, counts=None, n_groups=None):
     TypeError
         If they are no tensors, `proba` holds no floats, or `y` or `groups` no integers.
     ValueError
-        If shapes do not fit, or a number is no probability. Numbers are not looked at in a
-        training step, which passes `counts`, nor on an accelerator, which would wait.
+        If shapes do not fit, or a number is no probability. Those on an
+        accelerator are not looked at, as that would wait for it.
 
     Notes
     -----
@@ -65,8 +65,15 @@ def soft_bias(proba, y, groups, constraint, *, counts=None, n_groups=None):
     tensor(-0.2500)
     """
     _check_tensors(proba, y, groups)
-    if counts is None:
-        _check_probabilities(proba)
+    _check_probabilities(proba)
+    return bias_of_probabilities(proba, y, groups, constraint, counts=counts, n_groups=n_groups)
+
+
+def bias_of_probabilities(proba, y, groups, constraint, *, counts=None, n_groups=None):
+    """Soft bias of tensors that nobody looks at, as in a training step or under vmap.
+
+    Parameters and what is returned are those of :func:`soft_bias`.
+    """
     if n_groups is None:
         n_groups = int(groups.max()) + 1 if counts is None else counts.shape[-2]
     n_classes = proba.shape[1]

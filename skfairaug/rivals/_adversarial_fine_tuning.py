@@ -13,7 +13,7 @@ from skfairaug._inputs._contexts import evaluating
 from skfairaug._inputs._encoder import Encoder, find_head
 from skfairaug._inputs._intervals import Interval
 from skfairaug._inputs._models import predict_log_proba
-from skfairaug.metrics._soft import soft_bias
+from skfairaug.metrics._soft import bias_of_probabilities
 from skfairaug.rivals._fine_tuning import FineTuning
 from skfairaug.steps.penalty import weighted_cross_entropy
 
@@ -188,7 +188,9 @@ def batch_biases(task, predicted, batches):
     """Signed bias of the predictions in every batch, cells mixed as in all rows."""
 
     def bias(predicted, y, groups):
-        return soft_bias(predicted, y, groups, task.goal.constraint, counts=task.counts)
+        return bias_of_probabilities(
+            predicted, y, groups, task.goal.constraint, counts=task.counts
+        )
 
     return torch.vmap(bias)(predicted[batches], task.y[batches], task.groups[batches])
 

@@ -143,7 +143,6 @@ NAMES = np.array(["age", "sex", "race"], dtype=object)
         (np.array([0, 2]), None, [0, 2]),
         ([np.int64(1)], None, [1]),
         (("sex", -3), NAMES, [1, 0]),
-        ([], NAMES, []),
     ],
 )
 def test_columns(columns, names, expected):
@@ -204,3 +203,14 @@ def test_another_order_of_the_same_index(groups):
 def test_another_index_says_nothing_of_the_order(index):
     check_same_order(ROWS, sensitive_features=pd.Series(list("fmf"), index=index))
     check_same_order(ROWS.set_index(pd.Index([7, 7, 8])), y=pd.Series([0, 1, 1], index=index))
+
+
+@pytest.mark.parametrize("columns", [[], (), {}, set(), True, 0.5, np.array(1), int])
+def test_columns_that_name_none(columns):
+    expected = (
+        "is empty; name columns"
+        if isinstance(columns, list | tuple)
+        else 'must be "auto", or a list'
+    )
+    with pytest.raises(ValueError, match=f"sensitive_columns {expected}"):
+        column_indices(columns, np.zeros((2, 4)))
