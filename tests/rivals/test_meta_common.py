@@ -57,7 +57,7 @@ ESTIMATORS = [
     made("FairRule", tolerance=1.0, debias_fraction=0.5),
     made("ThresholdOnly", tolerance=1.0),
     made("ThresholdOptimizer", grid_size=50),
-    made("ExponentiatedGradient", max_iter=3),
+    made("ExponentiatedGradient", max_iter=1),
     made("GridSearch", grid_size=3),
     made("CorrelationRemover"),
     made("Reweighing"),
