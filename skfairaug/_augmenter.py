@@ -208,8 +208,9 @@ class AdversarialAugmenter(OneToOneFeatureMixin, TransformerMixin, NetHolder):
         tags.transformer_tags.preserves_dtype = ["float32"]
         return tags
 
+    @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y, *, sensitive_features=None):
-        """Check the rows and the network; see `augment` for the attack.
+        """Check the rows and the network; `augment` and `fit_transform` attack.
 
         Parameters
         ----------
@@ -226,7 +227,11 @@ class AdversarialAugmenter(OneToOneFeatureMixin, TransformerMixin, NetHolder):
         self : object
             Fitted transformer.
         """
-        self.augment(X, y, sensitive_features=sensitive_features)
+        self._forget()
+        rows = self._validate_rows(X, y, sensitive_features)
+        seed = self._draw_seed()
+        with isolated_random_state(seed):
+            self.net_ = self._attacker(rows, seed).task.net
         return self
 
     def fit_transform(self, X, y, *, sensitive_features=None):
@@ -286,11 +291,12 @@ class AdversarialAugmenter(OneToOneFeatureMixin, TransformerMixin, NetHolder):
             rows, their labels, group names and Eq. 10 weights, and the row that
             each was made from.
         """
+        self._forget()
         rows = self._validate_rows(X, y, sensitive_features)
         seed = self._draw_seed()
         with isolated_random_state(seed):
-            task = self._whole_task(rows, seed)
-            attacker = Attacker(self, task)
+            attacker = self._attacker(rows, seed)
+            task = attacker.task
             attacker.refresh()
             X_adv = attacker.attack_all()
             with torch.no_grad():
@@ -304,3 +310,9 @@ class AdversarialAugmenter(OneToOneFeatureMixin, TransformerMixin, NetHolder):
             weights.cpu().numpy(),
             np.arange(len(rows.y)),
         )
+
+    def _attacker(self, rows, seed):
+        """What attacks validated rows, every parameter checked against them."""
+        attacker = Attacker(self, self._whole_task(rows, seed))
+        attacker.check_rows()
+        return attacker

@@ -166,7 +166,8 @@ class FairAugmentFineTuner(BaseIntraProcessor):
         If no network keeps the bound (with a `confidence`: that surely) on the rows that
         choose, or only a constant one, or the result is likelier outside than inside.
     ConvergenceWarning
-        If the network ends far behind its teacher.
+        If the network ends far behind its teacher, or Ctrl-C ended the training: the best
+        network until then is kept.
 
     See Also
     --------
@@ -194,9 +195,11 @@ class FairAugmentFineTuner(BaseIntraProcessor):
     biased network knew of each row, where a label says what happened once, so a few hundred
     rows go a long way.
 
-    The network's own callbacks run during fine-tuning, except early stopping: the
-    choice by expected Phi takes its place. The optimizer is Adam with a one-cycle
-    rate, whatever trained the network.
+    The network's own callbacks run during fine-tuning, with three exceptions. The choice by
+    expected Phi takes the place of early stopping. A schedule was made for another optimizer:
+    here it is Adam with a one-cycle rate, whatever trained the network. Checkpoints and
+    records of runs (TensorBoard and the like) belong to the first training, and nothing is
+    written to them.
 
     Several classes are measured one against the rest, and the class with the largest
     bias counts.
@@ -400,8 +403,6 @@ class FairAugmentFineTuner(BaseIntraProcessor):
         )
 
     def _debias(self, task):
-        for name in ("mask_", "density_", "attack_probabilities_", "rule_"):
-            vars(self).pop(name, None)  # of an earlier fit with other steps
         task.make_teacher(self.group_estimator, task.generator.initial_seed())
         if task.rule is not None:
             self.rule_ = task.rule.verdict

@@ -215,6 +215,7 @@ class MaskReactivator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, NetHold
         self : object
             Fitted transformer.
         """
+        self._forget()
         rows = self._validate_rows(X, y, sensitive_features)
         seed = self._draw_seed()
         with isolated_random_state(seed):
@@ -227,10 +228,10 @@ class MaskReactivator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, NetHold
             self._n_features_out = (
                 Encoder(task.net, head).all_rows(at(task.X, task.train[:1])).shape[1]
             )
-        self.net_ = task.net
         self.mask_ = to_numpy(masks)
         self.density_ = float(density(masks))
         self.history_ = task.net.history
+        self.net_ = task.net
         return self
 
     def transform(self, X):
@@ -300,6 +301,7 @@ class MaskReactivator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, NetHold
                     task.best.offer(log_proba, partial(masked_state, net, masks))
             return best.state, True
         except KeyboardInterrupt:
+            task.interrupted = True
             return best.state or hard_masks(logits), False
 
     def restart(self, task, masks):

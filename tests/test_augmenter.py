@@ -223,3 +223,16 @@ def test_bad_parameters(params, message, augmenter, rows):
     augmenter.set_params(**params)
     with pytest.raises(ValueError, match=message):
         augmenter.fit(rows.X, rows.y, sensitive_features=rows.group)
+
+
+def test_fit_attacks_nothing(augmenter, rows, monkeypatch):
+    """Who wants the attacked rows asks for them."""
+
+    def attack_all(self):
+        raise AssertionError("attacked")
+
+    monkeypatch.setattr(Attacker, "attack_all", attack_all)
+    augmenter.fit(rows.X, rows.y, sensitive_features=rows.group)
+    np.testing.assert_array_equal(augmenter.transform(rows.X), rows.X)
+    with pytest.raises(AssertionError, match="attacked"):
+        augmenter.fit_transform(rows.X, rows.y, sensitive_features=rows.group)

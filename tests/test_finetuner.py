@@ -20,8 +20,11 @@ from skorch.callbacks import (
     EarlyStopping,
     EpochScoring,
     GradientNormClipping,
+    LoadInitState,
     LRScheduler,
     ProgressBar,
+    TensorBoard,
+    TrainEndCheckpoint,
 )
 from torch import nn
 
@@ -556,24 +559,21 @@ def test_rounds_are_trained(net, rows, quick):
 # -- callbacks and Ctrl-C -----------------------------------------------------
 
 CALLBACKS = {
-    "early stopping": lambda path: EarlyStopping(patience=1, threshold=10.0),
-    "schedule": lambda path: LRScheduler("StepLR", step_size=1),
-    "schedule per batch": lambda path: LRScheduler(
-        "CosineAnnealingLR", T_max=9, step_every="batch"
-    ),
-    "scoring": lambda path: EpochScoring("balanced_accuracy", lower_is_better=False),
-    "scoring of training": lambda path: EpochScoring(
+    "early stopping": lambda: EarlyStopping(patience=1, threshold=10.0),
+    "schedule": lambda: LRScheduler("StepLR", step_size=1),
+    "schedule per batch": lambda: LRScheduler("CosineAnnealingLR", T_max=9, step_every="batch"),
+    "scoring": lambda: EpochScoring("balanced_accuracy", lower_is_better=False),
+    "scoring of training": lambda: EpochScoring(
         "accuracy", on_train=True, lower_is_better=False, name="train_acc"
     ),
-    "progress": lambda path: ProgressBar(),
-    "checkpoint": lambda path: Checkpoint(dirname=path, monitor="valid_loss_best"),
-    "clipping": lambda path: GradientNormClipping(1.0),
+    "progress": lambda: ProgressBar(),
+    "clipping": lambda: GradientNormClipping(1.0),
 }
 
 
 @pytest.mark.parametrize("make", CALLBACKS.values(), ids=CALLBACKS)
-def test_callbacks(make, rows, quick, tmp_path):
-    callback = make(tmp_path)
+def test_callbacks(make, rows, quick):
+    callback = make()
     net = logits(callbacks=[("mine", callback)])
     net.fit(rows.X, rows.y)
     n_epochs = len(net.history)
@@ -583,8 +583,29 @@ def test_callbacks(make, rows, quick, tmp_path):
     assert len(tuned) == 2
     if isinstance(callback, EpochScoring):
         assert all(0 <= row[callback.name or "balanced_accuracy"] <= 1 for row in tuned)
-    if isinstance(callback, Checkpoint):
-        assert (tmp_path / "params.pt").exists()
+
+
+def test_nothing_is_written_to_what_is_the_callers(rows, quick, tmp_path):
+    """Nor is the net read from a file in the middle of it."""
+    checkpoint = Checkpoint(dirname=tmp_path, monitor=None)
+    written = []
+    writer = Bunch(add_scalar=lambda *args, **kwargs: written.append(args), close=list)
+    net = logits(
+        callbacks=[
+            checkpoint,
+            TrainEndCheckpoint(dirname=tmp_path / "end"),
+            LoadInitState(checkpoint),
+            TensorBoard(writer),
+        ]
+    ).fit(rows.X, rows.y)
+    assert written
+    written.clear()
+    files = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    assert len(files) > 4
+    tuner = FairAugmentFineTuner(net, **quick)
+    tuner.fit(rows.X, rows.y, sensitive_features=rows.group)
+    assert {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()} == files
+    assert not written
 
 
 class Interrupt(Callback):
@@ -603,7 +624,9 @@ def test_ctrl_c_keeps_the_best_network_so_far(rows, quick):
     net = logits(callbacks=[callback]).fit(rows.X, rows.y)
     callback.armed = True
     tuner = FairAugmentFineTuner(net, **quick)
-    tuner.fit(rows.X, rows.y, sensitive_features=rows.group)
+    with pytest.warns(ConvergenceWarning, match="the training was interrupted") as caught:
+        tuner.fit(rows.X, rows.y, sensitive_features=rows.group)
+    assert caught[0].filename == __file__
     done = [row for row in tuner.history_ if row.get("phase") == "fine-tune"]
     assert len(done) == 1
     assert tuner.objective_ >= done[0]["expected_phi"]
@@ -619,7 +642,8 @@ def test_ctrl_c_while_the_mask_is_learnt(net, rows, quick, monkeypatch):
 
     monkeypatch.setattr("skfairaug._reactivator.record", interrupt)
     tuner = FairAugmentFineTuner(net, **quick, reactivator=MaskReactivator(steps_per_epoch=2))
-    tuner.fit(rows.X, rows.y, sensitive_features=rows.group)
+    with pytest.warns(ConvergenceWarning, match="the training was interrupted"):
+        tuner.fit(rows.X, rows.y, sensitive_features=rows.group)
     assert len(calls) == 1
     assert {row.get("phase") for row in tuner.history_} == {None}
     assert tuner.predict(rows.X).shape == (240,)

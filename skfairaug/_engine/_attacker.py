@@ -89,14 +89,18 @@ class Attacker:
                 generator=self.task.generator,
             )
 
-    def attack_all(self):
-        """Counterparts of all training rows, each by one norm at random."""
-        task, out = self.task, None
-        if isinstance(task.X, StreamedRows):
+    def check_rows(self):
+        """Raise where the rows cannot all be attacked at once."""
+        if isinstance(self.task.X, StreamedRows):
             raise ValueError(
                 "the rows of a Dataset are attacked as they come: use joint=True, or pass "
                 "the rows as an array."
             )
+
+    def attack_all(self):
+        """Counterparts of all training rows, each by one norm at random."""
+        task, out = self.task, None
+        self.check_rows()
         kinds = torch.randint(
             len(self.norms),
             (len(task.train),),

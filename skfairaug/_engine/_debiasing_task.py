@@ -1,7 +1,7 @@
 """What every debiasing step works on: rows on the device, groups, and the best so far."""
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
@@ -62,6 +62,7 @@ class DebiasingTask:
     best: "Best" = field(init=False)
     teacher: torch.Tensor | None = None  # class probabilities for every row
     rule: FairRule | None = None  # what they come from
+    interrupted: bool = False  # by Ctrl-C
 
     def __post_init__(self):
         self.best = Best(self)
@@ -240,6 +241,14 @@ class DebiasingTask:
             )
         return loss
 
+    @contextmanager
+    def until_interrupted(self):
+        """Let Ctrl-C end the block and nothing else: the best so far is kept."""
+        try:
+            yield
+        except KeyboardInterrupt:
+            self.interrupted = True
+
     def offer_net(self, phase):
         """Judge the net as it stands, and give it a row of its own in the history.
 
@@ -340,7 +349,9 @@ def fine_tune(task, make_epoch, loss, *, done=None, **training):
         record(net.history, verdict, "fine-tune")
         return done is not None and done(log_proba, verdict)
 
-    return trainer.run(steps, judge, task.select)
+    finished = trainer.run(steps, judge, task.select)
+    task.interrupted |= not finished
+    return finished
 
 
 def record(history, verdict, phase):

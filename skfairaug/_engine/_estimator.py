@@ -12,7 +12,7 @@ from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted, validate_data
 from skorch import NeuralNetBinaryClassifier
 
-from skfairaug._engine._claims import store_claims, warn_unless_reached
+from skfairaug._engine._claims import store_claims, warn_interrupted, warn_unless_reached
 from skfairaug._engine._debiasing_task import DebiasingTask
 from skfairaug._engine._processes import agreed_seed
 from skfairaug._engine._selection import Goal
@@ -125,6 +125,14 @@ class NetHolder(BaseEstimator):
 
     def _check_tolerance(self):
         check_tolerance(self.tolerance)
+
+    def _forget(self):
+        """Drop what an earlier fit found: one that fails leaves nothing half-written."""
+        for name in [name for name in vars(self) if name.endswith("_")]:
+            delattr(self, name)
+
+    def __sklearn_is_fitted__(self):
+        return hasattr(self, "net_")  # the last thing that fit sets
 
     def _draw_seed(self):
         random_state = check_random_state(self.random_state)
@@ -277,8 +285,10 @@ class BaseIntraProcessor(ClassifierMixin, MetaEstimatorMixin, NetHolder):
         Returns
         -------
         self : object
-            Fitted estimator.
+            Fitted estimator. Ctrl-C ends the training, not the fit: the best network so far
+            is kept, and a ConvergenceWarning says so.
         """
+        self._forget()
         for step in self.get_params(deep=False).values():
             if isinstance(step, NetHolder):
                 step._validate_params()
@@ -321,10 +331,12 @@ class BaseIntraProcessor(ClassifierMixin, MetaEstimatorMixin, NetHolder):
     def _store(self, task):
         verdict = task.best.verdict
         task.net.module_.eval()
-        self.net_ = task.net
         self.history_ = task.net.history
         self._log_odds = np.clip(verdict.log_odds, -LARGEST, LARGEST)
         store_claims(self, verdict)
+        self.net_ = task.net
+        if task.interrupted:
+            warn_interrupted(stacklevel=4)
         warn_unless_reached(
             verdict, task.goal, task.selection, remedies=self._remedies, stacklevel=4
         )  # _store, fit, scikit-learn's _fit_context, the caller

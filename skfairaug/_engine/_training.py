@@ -8,12 +8,41 @@ losses of an epoch are read from the device once, at its end.
 from contextlib import contextmanager
 
 import torch
-from skorch.callbacks import EarlyStopping, LRScheduler, PrintLog
+from skorch.callbacks import (
+    Checkpoint,
+    EarlyStopping,
+    LoadInitState,
+    LRScheduler,
+    MlflowLogger,
+    NeptuneLogger,
+    PrintLog,
+    SacredLogger,
+    TensorBoard,
+    TrainEndCheckpoint,
+    WandbLogger,
+)
 
 from skfairaug._engine._processes import scaled
 from skfairaug._inputs._contexts import overriding
 from skfairaug._inputs._models import log_probabilities, net_targets
 from skfairaug._inputs._rows import at, chunk_size, chunks, off_device
+
+#: Callbacks of the net's first training that have no part in another one. An accuracy monitor
+#: would end it just when it trades accuracy for fairness; the choice by expected Phi takes its
+#: place. A schedule is for the optimizer and the number of steps that trained the net.
+#: Checkpoints and records of runs are the caller's: nothing of the caller's is written to.
+NOT_OURS = (
+    EarlyStopping,
+    LRScheduler,
+    Checkpoint,
+    TrainEndCheckpoint,
+    LoadInitState,
+    MlflowLogger,
+    NeptuneLogger,
+    SacredLogger,
+    TensorBoard,
+    WandbLogger,
+)
 
 
 class CellSampler:
@@ -144,14 +173,7 @@ class Trainer:
             "dataset_train": net.get_dataset(shown, net_targets(net, self.y)),
             "dataset_valid": net.get_dataset(off_device(X_valid), net_targets(net, y_valid)),
         }
-        # An accuracy monitor would end the training just when it trades accuracy for
-        # fairness; the caller's choice by expected Phi takes its place. A schedule is for
-        # the optimizer and the number of steps that trained the net.
-        net.callbacks_ = [
-            (name, callback)
-            for name, callback in net.callbacks_
-            if not isinstance(callback, (EarlyStopping, LRScheduler))
-        ]
+        net.callbacks_ = [pair for pair in net.callbacks_ if not isinstance(pair[1], NOT_OURS)]
         for _, callback in net.callbacks_:
             if isinstance(callback, PrintLog):
                 callback.initialize()  # a new heading: the columns are others now

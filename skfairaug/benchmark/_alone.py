@@ -24,7 +24,7 @@ def alone(seed):
 def _raising_interrupts():
     """Raise KeyboardInterrupt again after the block, where an estimator made do with it.
 
-    Networks keep the best of an interrupted training by design, and nothing about them
+    Networks keep the best of an interrupted training by design, and no attribute of theirs
     says that it was cut short.
     """
     handler = signal.getsignal(signal.SIGINT)

@@ -1,6 +1,5 @@
 """Follow the gradient of the bias, or prune by it (Marcinkevics et al. 2022)."""
 
-from contextlib import suppress
 from numbers import Integral, Real
 
 import torch
@@ -200,7 +199,6 @@ class BiasGradientFineTuning(BaseIntraProcessor):
         self.random_state = random_state
 
     def _debias(self, task):
-        vars(self).pop("n_pruned_", None)  # of an earlier fit with the other method
         sign = self._proxy(task, predict_log_proba(task.net, task.X[task.select])).sign()
         if self.method == "pruning":
             self._prune(task, sign)
@@ -230,7 +228,7 @@ class BiasGradientFineTuning(BaseIntraProcessor):
         n_units = sum(len(layer.weight) for layer in layers)
         n_round = max(1, round(self.prune_fraction * n_units))
         self.n_pruned_, pruned = 0, 0
-        with suppress(KeyboardInterrupt):  # the best so far is kept, as in fine-tuning
+        with task.until_interrupted():
             for epoch in range(self.max_epochs):
                 influence = self._influence(task, sign, layers, epoch)
                 removed = switch_off(layers, influence, n_round)

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 import torch
 from sklearn.base import clone
-from sklearn.exceptions import NotFittedError
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from skorch import NeuralNetClassifier
@@ -101,6 +101,11 @@ def test_net_data_and_random_state_are_untouched(cls, ending, unfitted_net, rows
     estimator = make(cls, net)
     if ending == "error" and cls is FairAugmentFineTuner:
         with pytest.raises(RuntimeError, match="mine"):
+            fit(estimator, rows)
+        with pytest.raises(NotFittedError):
+            estimator.predict(rows.X)
+    elif ending == "ctrl-c" and cls is FairAugmentFineTuner:
+        with pytest.warns(ConvergenceWarning, match="the training was interrupted"):
             fit(estimator, rows)
     else:
         fit(estimator, rows)
@@ -610,3 +615,20 @@ def test_split_takes_its_share_of_every_cell(fraction):
     np.testing.assert_array_equal(again, first)
     if fraction == 0.3:
         assert not np.array_equal(split_cells(cells, fraction, seed=1)[0], first)
+
+
+# -- a fit that fails ---------------------------------------------------------
+
+
+@pytest.mark.parametrize("cls", CLASSES)
+def test_a_fit_that_fails_leaves_nothing_half_written(cls, net, rows):
+    """Neither at first nor after one that went well."""
+    estimator = make(cls, net)
+    read = estimator.predict if cls is FairAugmentFineTuner else estimator.transform
+    for start in (lambda: None, lambda: fit(estimator, rows)):
+        start()
+        with pytest.raises(ValueError, match="the net predicts"):
+            estimator.fit(rows.X, np.arange(240) % 3, sensitive_features=rows.group)
+        with pytest.raises(NotFittedError):
+            read(rows.X)
+        assert not [name for name in vars(estimator) if name in ("mask_", "history_", "net_")]
