@@ -11,10 +11,10 @@ from sklearn.utils._param_validation import Interval, StrOptions
 
 from skfairaug._augmenter import AdversarialAugmenter
 from skfairaug._engine._attacker import Attacker
-from skfairaug._engine._debiasing_task import fine_tune
 from skfairaug._engine._estimator import BaseIntraProcessor
 from skfairaug._engine._processes import shared_steps
 from skfairaug._engine._selection import Goal
+from skfairaug._engine._training import fine_tune
 from skfairaug._inputs._checks import check_group_estimator
 from skfairaug._reactivator import MaskReactivator, to_numpy
 from skfairaug.metrics._constraints import get_constraint
@@ -418,7 +418,7 @@ class FairAugmentFineTuner(BaseIntraProcessor):
             reactivator = clone(self.reactivator)
             masks, finished = reactivator.learn(task, batches)
             reactivator.restart(task, masks)
-            task.best.offer_net()
+            task.offer_net()
         if finished:
             # Step 3: fine-tune everything.
             # A layer that is attacked expects all rows of a batch.

@@ -1,6 +1,5 @@
 """MaskReactivator: step 2 of the method as a transformer."""
 
-from functools import partial
 from numbers import Integral, Real
 
 import torch
@@ -12,13 +11,11 @@ from sklearn.base import (
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
 
-from skfairaug._engine._debiasing_task import Best, record
 from skfairaug._engine._estimator import NetHolder
-from skfairaug._engine._selection import Goal
-from skfairaug._engine._training import check_finite
+from skfairaug._engine._selection import Best, Goal
+from skfairaug._engine._training import record, train
 from skfairaug._inputs._contexts import evaluating, frozen, isolated_random_state, overriding
 from skfairaug._inputs._encoder import Encoder, find_head
-from skfairaug._inputs._models import log_probabilities, predict_log_proba
 from skfairaug._inputs._rows import at, batches_of, on_device
 from skfairaug.metrics._constraints import get_constraint
 from skfairaug.steps.mask import (
@@ -272,37 +269,39 @@ class MaskReactivator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, NetHold
         """
         net = task.net
         logits = start_mask(net.module_)
-        optimizer = torch.optim.AdamW(logits.values(), lr=self.lr, fused=True)
-        best, masks = Best(task), hard_masks(logits)
+        best, masks = Best(task.judge), hard_masks(logits)
 
         def masked(X, **_):
             return masked_forward(net.module_, masks, X)
 
-        try:
-            with frozen(net.module_), overriding(net, infer=masked):
-                for epoch in range(self.max_epochs):
-                    losses = []
-                    for batch in batches(self.steps_per_epoch, self.batch_size):
-                        masks = {k: binary_mask(m) for k, m in logits.items()}
-                        with batch.context:
-                            log_proba = log_probabilities(net, net.infer(batch.X))
-                            loss = task.loss(log_proba, batch)
-                        budget = sparsity_penalty(masks, self.density)
-                        optimizer.zero_grad()
-                        (loss + self.sparsity_weight * budget).backward()
-                        optimizer.step()
-                        losses.append(loss.detach())
-                        masks = hard_masks(logits)
-                    log_proba = predict_log_proba(net, at(task.X, task.select))
-                    losses = torch.stack(losses).tolist()
-                    check_finite([*losses, log_proba.max().item()], epoch)
-                    verdict = best.offer(log_proba, lambda masks=masks: masks)
-                    record_epoch(net.history, losses, verdict, float(density(masks)))
-                    task.best.offer(log_proba, partial(masked_state, net, masks))
-            return best.state, True
-        except KeyboardInterrupt:
-            task.interrupted = True
-            return best.state or hard_masks(logits), False
+        def make_epoch(epoch):
+            nonlocal masks
+            for batch in batches(self.steps_per_epoch, self.batch_size):
+                masks = {name: binary_mask(m) for name, m in logits.items()}
+                yield batch
+                # What perturbs the next batch, and judges the epoch, needs no gradient.
+                masks = hard_masks(logits)
+
+        def loss(log_proba, batch):
+            budget = sparsity_penalty(masks, self.density)
+            return task.loss(log_proba, batch) + self.sparsity_weight * budget
+
+        def judge(log_proba):
+            verdict = best.offer(log_proba, masks)
+            net.history.record("density", float(density(masks)))
+            record(net.history, verdict, "mask")
+            task.best.offer(log_proba, masked_state(net, masks))
+
+        with frozen(net.module_), overriding(net, infer=masked):
+            finished = train(
+                task,
+                make_epoch,
+                loss,
+                judge,
+                optimizer=torch.optim.AdamW(logits.values(), lr=self.lr, fused=True),
+                max_epochs=self.max_epochs,
+            )
+        return best.state or hard_masks(logits), finished
 
     def restart(self, task, masks):
         """Re-draw the masked-out weights of the task's net; re-estimate its BatchNorm.
@@ -338,12 +337,3 @@ def masked_state(net, masks):
 def to_numpy(masks):
     """Masks as bool arrays."""
     return {name: mask.cpu().numpy().astype(bool) for name, mask in masks.items()}
-
-
-def record_epoch(history, losses, verdict, kept):
-    """Append an epoch of mask learning to a skorch history."""
-    history.new_epoch()
-    history.record("epoch", len(history))
-    history.record("train_loss", sum(losses) / len(losses))
-    history.record("density", kept)
-    record(history, verdict, "mask")

@@ -1,5 +1,6 @@
 """A GPU and back: fit there, pickle, predict here. Runs only where CUDA does."""
 
+import os
 import pickle
 import subprocess
 import sys
@@ -65,7 +66,8 @@ def test_a_pickle_from_the_gpu_predicts_without_one(images, tmp_path):
     path.write_bytes(pickle.dumps((fair, X, fair.predict_proba(X))))
     again = pickle.loads(path.read_bytes())[0]
     assert next(again.net_.module_.parameters()).device.type == "cuda"
-    hidden = {"CUDA_VISIBLE_DEVICES": ""}
+    # All else stays as it is here: where the libraries are, and the packages.
+    hidden = os.environ | {"CUDA_VISIBLE_DEVICES": ""}
     subprocess.run([sys.executable, "-c", READ, path], check=True, env=hidden, timeout=120)
 
 

@@ -29,7 +29,7 @@ from skorch.callbacks import (
 from torch import nn
 
 from skfairaug import AdversarialAugmenter, FairAugmentFineTuner, MaskReactivator
-from skfairaug._engine._debiasing_task import Best
+from skfairaug._engine._debiasing_task import DebiasingTask
 from skfairaug.exceptions import FairnessNotReachedWarning
 from skfairaug.metrics import CONSTRAINTS, bias
 from skfairaug.modules import TabularMLP
@@ -514,12 +514,12 @@ def teach(tuner, rows, monkeypatch, teacher, networks):
         return True
 
     def offer_net(self):
-        verdict = judge(self)
-        self.verdict = replace(self.verdict, objective=0.6)  # of the biased network
-        return verdict
+        result = offer(self)
+        self.best.verdict = replace(self.best.verdict, objective=0.6)  # the biased network's
+        return result
 
-    judge = Best.offer_net
-    monkeypatch.setattr(Best, "offer_net", offer_net)
+    offer = DebiasingTask.offer_net
+    monkeypatch.setattr(DebiasingTask, "offer_net", offer_net)
     monkeypatch.setattr("skfairaug._finetuner.fine_tune", fine_tune)
     tuner.set_params(max_epochs=None)
     tuner.fit(rows.X, rows.y, sensitive_features=rows.group)

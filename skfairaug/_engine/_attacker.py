@@ -36,7 +36,9 @@ class Attacker:
         self.movable = None  # a layer's output is nowhere fixed
         if augmenter.input_layer is None:
             self.movable = movable_inputs(augmenter.perturb, task)
-        self.probabilities = torch.full((len(self.norms),), 1.0 / len(self.norms))
+        self.probabilities = torch.full(
+            (len(self.norms),), 1.0 / len(self.norms), device=task.X.device
+        )
         self.targets = None
 
     def radius(self, norm):
@@ -206,11 +208,18 @@ class Attacker:
                 -self._predict_proba(X, values).log().gather(1, task.y[rows, None]).mean()
                 for values in attacked
             ]
-        device = task.X.device
-        probabilities = self.probabilities.to(device)
-        drawn = torch.multinomial(probabilities, 1, generator=task.generator)
-        self.probabilities = reward(probabilities, torch.stack(losses).argmax())
+        drawn = draw_one(self.probabilities, task.generator)
+        self.probabilities = reward(self.probabilities, torch.stack(losses).argmax())
         return torch.stack(attacked).index_select(0, drawn).squeeze(0)
+
+
+def draw_one(probabilities, generator):
+    """One position, of shape (1,), drawn by its probability.
+
+    As `torch.multinomial` draws it, whose checks of its input wait for the device.
+    """
+    waiting = torch.empty_like(probabilities).exponential_(1.0, generator=generator)
+    return (probabilities / waiting).argmax(keepdim=True)
 
 
 def attack_point(augmenter, task):

@@ -298,9 +298,9 @@ class BaseIntraProcessor(ClassifierMixin, MetaEstimatorMixin, NetHolder):
         seed = self._draw_seed()
         with isolated_random_state(seed):
             task = self._start(rows, held_out, seed)
-            task.best.offer_net()
+            task.offer_net()
             self._debias(task)
-            task.best.restore()
+            task.net.module_.load_state_dict(task.best.state)
         self._store(task)
         return self
 

@@ -4,7 +4,7 @@ from numbers import Integral, Real
 
 from sklearn.utils._param_validation import Interval
 
-from skfairaug._engine._debiasing_task import fine_tune
+from skfairaug._engine._training import fine_tune
 from skfairaug.rivals._adversary import Adversary, Opponent, first_callback
 from skfairaug.rivals._trained_anew import TRAINING, TrainedAnew
 from skfairaug.steps.penalty import weighted_cross_entropy

@@ -8,8 +8,9 @@ from sklearn.utils._param_validation import Interval
 from torch import nn
 from torch.nn import functional as F
 
-from skfairaug._engine._debiasing_task import Batch, fine_tune
+from skfairaug._engine._debiasing_task import Batch
 from skfairaug._engine._estimator import BaseIntraProcessor
+from skfairaug._engine._training import fine_tune
 from skfairaug._inputs._contexts import evaluating
 from skfairaug._inputs._encoder import Encoder, find_head
 from skfairaug._inputs._models import predict_log_proba

@@ -5,9 +5,8 @@ from numbers import Integral, Real
 import torch
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from skfairaug._engine._debiasing_task import fine_tune
 from skfairaug._engine._estimator import BaseIntraProcessor
-from skfairaug._engine._training import check_finite
+from skfairaug._engine._training import check_finite, fine_tune
 from skfairaug._inputs._contexts import evaluating
 from skfairaug._inputs._encoder import find_head, weight_layers
 from skfairaug._inputs._models import log_probabilities, predict_log_proba

@@ -4,8 +4,8 @@ from numbers import Integral, Real
 
 from sklearn.utils._param_validation import Interval
 
-from skfairaug._engine._debiasing_task import fine_tune
 from skfairaug._engine._estimator import BaseIntraProcessor
+from skfairaug._engine._training import fine_tune
 from skfairaug.steps.penalty import weighted_cross_entropy
 
 

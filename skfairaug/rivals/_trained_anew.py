@@ -8,9 +8,10 @@ from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils._param_validation import Interval
 
-from skfairaug._engine._debiasing_task import Batch, fine_tune
+from skfairaug._engine._debiasing_task import Batch
 from skfairaug._engine._estimator import BaseIntraProcessor, split_cells
 from skfairaug._engine._selection import Goal
+from skfairaug._engine._training import fine_tune
 from skfairaug._inputs._checks import check_tolerance
 from skfairaug._inputs._rows import batches_of
 from skfairaug.metrics._constraints import get_constraint
