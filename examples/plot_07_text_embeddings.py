@@ -101,13 +101,13 @@ net = NeuralNetClassifier(
 # review should count as one in either dialect.
 
 goal = {"constraint": "equal_opportunity", "tolerance": 0.05, "random_state": 0}
-augmenter = AdversarialAugmenter(input_layer="embedding")
+augmenter = AdversarialAugmenter(input_layer="embedding", joint=True)
 models = {
     "biased network": net,
     "plain fine-tuning": PlainFineTuning(net, **goal),
     "fair teacher": FairAugmentFineTuner(net, max_epochs=10, **goal),
     "fair teacher, attacked embeddings": FairAugmentFineTuner(
-        net, augmenter=augmenter, joint=True, max_epochs=10, **goal
+        net, augmenter=augmenter, max_epochs=10, **goal
     ),
 }
 for name, model in models.items():

@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 from skfairaug._engine._attacker import Attacker
 from skfairaug._engine._estimator import NetHolder
 from skfairaug._inputs._contexts import isolated_random_state
+from skfairaug._inputs._parameters import check_idle
 from skfairaug.steps.attack import NORMS
 
 
@@ -34,7 +35,8 @@ class AdversarialAugmenter(OneToOneFeatureMixin, TransformerMixin, NetHolder):
 
     As a step of a Pipeline it changes the training rows and leaves the rows to be
     predicted as they are, like :class:`~sklearn.preprocessing.TargetEncoder`. Inside
-    :class:`FairAugmentFineTuner` it uses that estimator's network.
+    :class:`FairAugmentFineTuner` it uses that estimator's network, `constraint`,
+    `tolerance` and `sensitive_columns`, and its own are to stay as they are.
 
     Parameters
     ----------
@@ -68,14 +70,17 @@ class AdversarialAugmenter(OneToOneFeatureMixin, TransformerMixin, NetHolder):
     input_layer : str, default=None
         Name of a module whose output is attacked in place of X, such as the embedding of
         tokens, which have no gradient.
+    joint : bool, default=False
+        Inside :class:`FairAugmentFineTuner`: attack the current network in every batch, and
+        reward the attack type that hurts most. False attacks the biased network once.
     counterfactual : callable, default=None
         Maps a batch of rows, a float tensor (pixels in [0, 1]), to what the rows would be
         in the other group, such as :func:`~skfairaug.datasets.to_gray`: Eq. 10's
         counterfactual where no column of X says the group. None uses the columns, if any.
     weighting : {"sampling", "loss", "gradient"}, default="sampling"
-        What the weights of Eq. 10 do: rows are drawn in proportion to them, or their
-        loss is multiplied by them, without or with the gradient of the weight. None
-        switches them off (the paper's "unif").
+        What the weights of Eq. 10 do inside :class:`FairAugmentFineTuner`: rows are drawn
+        in proportion to them, or their loss is multiplied by them, without or with the
+        gradient of the weight. None switches them off (the paper's "unif").
     weight_scale : float, default=20.0
         The paper's lambda.
     gap_scale : float, default=0.1
@@ -88,11 +93,9 @@ class AdversarialAugmenter(OneToOneFeatureMixin, TransformerMixin, NetHolder):
         :data:`~skfairaug.metrics.CONSTRAINTS`.
     tolerance : float, default=0.05
         Bias allowed, in (0, 1].
-    layer : str, default=None
-        Name of the module whose input is the representation; None finds the last
-        linear layer.
     random_state : int, RandomState instance or None, default=None
-        Source of randomness.
+        Source of randomness. Inside :class:`FairAugmentFineTuner` None takes that
+        estimator's.
 
     Attributes
     ----------
@@ -147,6 +150,7 @@ class AdversarialAugmenter(OneToOneFeatureMixin, TransformerMixin, NetHolder):
         "perturb": [StrOptions({"continuous", "all"}), "array-like"],
         "clip": [tuple, list, None],
         "input_layer": [str, None],
+        "joint": ["boolean"],
         "counterfactual": [callable, None],
         "weighting": [StrOptions({"sampling", "loss", "gradient"}), None],
         "weight_scale": [Interval(Real, 0, None, closed="left")],
@@ -154,7 +158,6 @@ class AdversarialAugmenter(OneToOneFeatureMixin, TransformerMixin, NetHolder):
         "sensitive_columns": "no_validation",
         "constraint": [str],
         "tolerance": "no_validation",
-        "layer": [str, None],
         "random_state": ["random_state"],
     }
 
@@ -172,6 +175,7 @@ class AdversarialAugmenter(OneToOneFeatureMixin, TransformerMixin, NetHolder):
         perturb="continuous",
         clip=None,
         input_layer=None,
+        joint=False,
         counterfactual=None,
         weighting="sampling",
         weight_scale=20.0,
@@ -179,7 +183,6 @@ class AdversarialAugmenter(OneToOneFeatureMixin, TransformerMixin, NetHolder):
         sensitive_columns="auto",
         constraint="statistical_parity",
         tolerance=0.05,
-        layer=None,
         random_state=None,
     ):
         self.estimator = estimator
@@ -193,6 +196,7 @@ class AdversarialAugmenter(OneToOneFeatureMixin, TransformerMixin, NetHolder):
         self.perturb = perturb
         self.clip = clip
         self.input_layer = input_layer
+        self.joint = joint
         self.counterfactual = counterfactual
         self.weighting = weighting
         self.weight_scale = weight_scale
@@ -200,7 +204,6 @@ class AdversarialAugmenter(OneToOneFeatureMixin, TransformerMixin, NetHolder):
         self.sensitive_columns = sensitive_columns
         self.constraint = constraint
         self.tolerance = tolerance
-        self.layer = layer
         self.random_state = random_state
 
     def __sklearn_tags__(self):
@@ -313,6 +316,11 @@ class AdversarialAugmenter(OneToOneFeatureMixin, TransformerMixin, NetHolder):
 
     def _attacker(self, rows, seed):
         """What attacks validated rows, every parameter checked against them."""
+        check_idle(
+            self,
+            ("joint", "weighting"),
+            "outside FairAugmentFineTuner: it says how a network trains on the rows.",
+        )
         attacker = Attacker(self, self._whole_task(rows, seed))
         attacker.check_rows()
         return attacker

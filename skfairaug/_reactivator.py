@@ -1,5 +1,6 @@
 """MaskReactivator: step 2 of the method as a transformer."""
 
+from contextlib import nullcontext
 from numbers import Integral, Real
 
 import torch
@@ -16,6 +17,7 @@ from skfairaug._engine._selection import Best, Goal
 from skfairaug._engine._training import record, train
 from skfairaug._inputs._contexts import evaluating, frozen, isolated_random_state, overriding
 from skfairaug._inputs._encoder import Encoder, find_head
+from skfairaug._inputs._parameters import check_idle
 from skfairaug._inputs._rows import at, batches_of, on_device
 from skfairaug.metrics._constraints import get_constraint
 from skfairaug.steps.mask import (
@@ -37,7 +39,9 @@ class MaskReactivator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, NetHold
 
     As a step of a Pipeline, ``transform`` returns the representation of the
     sub-network (what its last layer sees), for any classifier to follow. Inside
-    :class:`FairAugmentFineTuner` it uses that estimator's network, rows and goal.
+    :class:`FairAugmentFineTuner` it uses that estimator's network, rows and goal
+    (`constraint`, `tolerance`, `caution`, `penalty`, `margin` and `sensitive_columns`), and
+    its own are to stay as they are.
 
     Parameters
     ----------
@@ -72,11 +76,9 @@ class MaskReactivator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, NetHold
         Share of the tolerance by which the bias term aims inside it.
     sensitive_columns : "auto", list of str or list of int, default="auto"
         Columns of X that say the group, read where no `sensitive_features` are given.
-    layer : str, default=None
-        Name of the module whose input is the representation; None finds the last
-        linear layer.
     random_state : int, RandomState instance or None, default=None
-        Source of randomness.
+        Source of randomness. Inside :class:`FairAugmentFineTuner` None takes that
+        estimator's.
 
     Attributes
     ----------
@@ -138,7 +140,6 @@ class MaskReactivator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, NetHold
         "penalty": [Interval(Real, 0, None, closed="left")],
         "margin": [Interval(Real, 0, 1, closed="both")],
         "sensitive_columns": "no_validation",
-        "layer": [str, None],
         "random_state": ["random_state"],
     }
 
@@ -159,7 +160,6 @@ class MaskReactivator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, NetHold
         penalty=8.0,
         margin=0.8,
         sensitive_columns="auto",
-        layer=None,
         random_state=None,
     ):
         self.estimator = estimator
@@ -176,7 +176,6 @@ class MaskReactivator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, NetHold
         self.penalty = penalty
         self.margin = margin
         self.sensitive_columns = sensitive_columns
-        self.layer = layer
         self.random_state = random_state
 
     def __sklearn_tags__(self):
@@ -213,11 +212,13 @@ class MaskReactivator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, NetHold
             Fitted transformer.
         """
         self._forget()
+        if not self.penalty:
+            check_idle(self, ("margin",), "with penalty=0, which leaves the bias term out.")
         rows = self._validate_rows(X, y, sensitive_features)
         seed = self._draw_seed()
         with isolated_random_state(seed):
             task = self._whole_task(rows, seed)
-            head = find_head(task.net, task.X, self.layer)
+            head = find_head(task.net, task.X)
             masks, finished = self.learn(task, task.batches)
             if not finished:
                 raise KeyboardInterrupt
@@ -246,7 +247,7 @@ class MaskReactivator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, NetHold
         """
         check_is_fitted(self)
         X = on_device(self.net_, self._validate_X(X))
-        encoder = Encoder(self.net_, find_head(self.net_, X, self.layer))
+        encoder = Encoder(self.net_, find_head(self.net_, X))
         with evaluating(self.net_.module_):
             return encoder.all_rows(X).float().cpu().numpy()
 
@@ -303,7 +304,7 @@ class MaskReactivator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, NetHold
             )
         return best.state or hard_masks(logits), finished
 
-    def restart(self, task, masks):
+    def restart(self, task, masks, generator=None):
         """Re-draw the masked-out weights of the task's net; re-estimate its BatchNorm.
 
         Parameters
@@ -312,15 +313,24 @@ class MaskReactivator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, NetHold
             Its network is changed.
         masks : dict of str to Tensor
             Parameter name -> binary mask, as from `learn`.
+        generator : torch.Generator, default=None
+            Source of randomness; None takes the task's.
         """
         net = task.net
-        reactivate(net.module_, masks, scale=self.reinit_scale)
+        with nullcontext() if generator is None else seeded(generator):
+            reactivate(net.module_, masks, scale=self.reinit_scale)
+        generator = task.generator if generator is None else generator
         with evaluating(net.module_):
             shuffled = torch.randperm(
-                len(task.train), generator=task.generator, device=task.X.device
+                len(task.train), generator=generator, device=task.X.device
             )
             parts = [p for p in task.train[shuffled].split(self.batch_size) if len(p) > 1]
             reestimate_batchnorm(net.module_, net.infer, batches_of(task.X, parts))
+
+
+def seeded(generator):
+    """Context in which torch's global numbers follow a generator's seed."""
+    return isolated_random_state(generator.initial_seed())
 
 
 def hard_masks(logits):

@@ -34,9 +34,8 @@ def images():
 def whole_method(net):
     return FairAugmentFineTuner(
         net,
-        augmenter=AdversarialAugmenter(norm=("linf", "l2")),
+        augmenter=AdversarialAugmenter(norm=("linf", "l2"), joint=True),
         reactivator=MaskReactivator(max_epochs=1, steps_per_epoch=3, batch_size=40),
-        joint=True,
         random_state=0,
         **BRIEF,
     )

@@ -1,5 +1,6 @@
 """FairAugmentFineTuner: nets, data, callbacks and what it leaves behind."""
 
+import pickle
 import warnings
 from dataclasses import replace
 
@@ -30,6 +31,7 @@ from torch import nn
 
 from skfairaug import AdversarialAugmenter, FairAugmentFineTuner, MaskReactivator
 from skfairaug._engine._debiasing_task import DebiasingTask
+from skfairaug._inputs._models import predict_log_proba
 from skfairaug.exceptions import FairnessNotReachedWarning
 from skfairaug.metrics import CONSTRAINTS, bias
 from skfairaug.modules import TabularMLP
@@ -79,9 +81,8 @@ STEPS = {
     "augmenter": {"augmenter": AdversarialAugmenter(n_steps=2)},
     "reactivator": {"reactivator": MaskReactivator(max_epochs=1, steps_per_epoch=2)},
     "both, joint": {
-        "augmenter": AdversarialAugmenter(norm=("linf", "l2"), n_steps=2),
+        "augmenter": AdversarialAugmenter(norm=("linf", "l2"), n_steps=2, joint=True),
         "reactivator": MaskReactivator(max_epochs=1, steps_per_epoch=2),
-        "joint": True,
     },
 }
 
@@ -148,7 +149,7 @@ def test_unfitted_net_is_trained_on_other_rows(unfitted_net, rows, quick):
             seen.append({tuple(row) for row in np.asarray(X)})
 
     net = unfitted_net.set_params(callbacks=[Spy()])
-    tuner = FairAugmentFineTuner(net, debias_fraction=0.25, **quick)
+    tuner = FairAugmentFineTuner(net, **quick)
     tuner.fit(rows.X, rows.y, sensitive_features=rows.group)
     trained, debiased = seen
     assert len(trained) == pytest.approx(180, abs=2)
@@ -187,7 +188,7 @@ def test_module_with_a_lambda_of_a_local_class(rows, quick):
 def test_paper(variant, net, rows, quick):
     tuner = FairAugmentFineTuner.paper(net, variant, **quick)
     tuner.set_params(reactivator__max_epochs=1, reactivator__steps_per_epoch=2)
-    assert tuner.joint == (variant == "joint")
+    assert tuner.augmenter.joint == (variant == "joint")
     assert tuner.augmenter.direction == "away"
     assert (tuner.augmenter.weighting is None) == (variant == "unif")
     assert (tuner.augmenter.flip_probability is None) == (variant == "ind")
@@ -498,6 +499,64 @@ def test_no_teacher_without_distillation(net, rows, quick):
     tuner.set_params(distillation=0.0)
     tuner.fit(rows.X, rows.y, sensitive_features=rows.group)
     assert not hasattr(tuner, "rule_")
+
+
+# -- what predicts ------------------------------------------------------------
+
+
+def test_the_rule_predicts_over_the_network_as_given(net, rows, quick):
+    tuner = FairAugmentFineTuner(
+        net, result="rule", tolerance=quick["tolerance"], random_state=0
+    )
+    tuner.fit(rows.X, rows.y, sensitive_features=rows.group)
+    assert tuner.result_ == "rule"
+    for name, value in state(net).items():
+        assert torch.equal(state(tuner.net_)[name], value)
+    assert len(tuner.history_) == 3  # nothing was trained
+    assert (tuner.objective_, tuner.bias_) == (tuner.rule_.objective, tuner.rule_.bias)
+    assert tuner.threshold_ == 0.5
+    # The scores are the teacher's, which a network can only come near to.
+    scores = tuner.decision_function(rows.X)
+    log_proba = predict_log_proba(net, torch.from_numpy(rows.X)).double().numpy()
+    expected = tuner._predictor.scores(log_proba, rows.X.astype(float))
+    np.testing.assert_allclose(scores, expected, atol=1e-9)
+    np.testing.assert_array_equal(tuner.predict(rows.X), (scores > 0).astype(int))
+    again = pickle.loads(pickle.dumps(tuner))
+    np.testing.assert_array_equal(again.decision_function(rows.X), scores)
+
+
+def test_the_rule_of_several_classes(rows, quick):
+    y = rows.y + (rows.X[:, 2] > 0)
+    net = logits(3).fit(rows.X, y)
+    tuner = FairAugmentFineTuner(net, result="rule", tolerance=0.9, random_state=0)
+    tuner.fit(rows.X, y, sensitive_features=rows.group)
+    proba = tuner.predict_proba(rows.X)
+    np.testing.assert_allclose(proba.sum(1), 1)
+    np.testing.assert_array_equal(tuner.predict(rows.X), proba.argmax(1))
+
+
+@pytest.mark.parametrize(("network", "kept"), [(0.899, "network"), (0.896, "rule")])
+def test_the_best_is_the_network_unless_it_is_behind(
+    network, kept, net, rows, quick, monkeypatch
+):
+    """No warning of a network far behind, which is not what predicts."""
+    tuner = FairAugmentFineTuner(net, result="best", **quick)
+    teach(tuner, rows, monkeypatch, 0.9, [network, network])
+    assert tuner.result_ == kept
+    assert tuner.objective_ == (0.9 if kept == "rule" else network)
+    assert (tuner._predictor is None) == (kept == "network")
+    assert tuner.predict(rows.X).shape == (240,)
+
+
+def test_the_rule_needs_a_teacher_and_no_training(net, rows, quick):
+    fit = {"X": rows.X, "y": rows.y, "sensitive_features": rows.group}
+    for result in ("rule", "best"):
+        with pytest.raises(ValueError, match=rf"result='{result}' needs the fair rule"):
+            FairAugmentFineTuner(net, result=result, distillation=0.0).fit(**fit)
+    with pytest.raises(ValueError, match=r"\(lr=0\.1\) has no effect with result='rule'"):
+        FairAugmentFineTuner(net, result="rule", lr=0.1).fit(**fit)
+    tuner = FairAugmentFineTuner(net, **quick)
+    assert tuner.fit(**fit).result_ == "network"
 
 
 # -- rounds of fine-tuning ----------------------------------------------------

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from sklearn.utils import check_random_state
 
 from skfairaug._engine._fair_rule import FairRule
 from skfairaug._engine._selection import Best, Goal, Selection
@@ -150,7 +151,7 @@ class DebiasingTask:
         y, groups, labelled = (
             values.cpu().numpy() for values in (self.y, self.groups, labelled)
         )
-        log_proba, columns = self._read(self.X)
+        log_proba, columns = read(self.net, self.X)
         scores = self.rule.fit(log_proba, columns, y, groups, labelled=labelled)
         self.teacher = self._targets(scores)
         unknown = groups < 0
@@ -172,14 +173,9 @@ class DebiasingTask:
         )
         return (scales[self.groups] * log_proba + offsets[self.groups]).softmax(1)
 
-    def _read(self, X):
-        """Class log-probabilities of rows, and what their group is read from, on the host."""
-        log_proba = predict_log_proba(self.net, X)
-        columns = X
-        if not is_table(X):
-            with frozen(self.net.module_):
-                columns = Encoder(self.net, find_head(self.net, X)).all_rows(X)
-        return tuple(one.double().cpu().numpy() for one in (log_proba, columns))
+    def rule_targets(self, X):
+        """What the fair rule, as teacher, says of rows that it was not fitted to."""
+        return self._targets(self.rule.scores(*read(self.net, X)))
 
     def _targets(self, scores):
         """Class probabilities that the rule's scores stand for, on the device."""
@@ -198,7 +194,7 @@ class DebiasingTask:
             self.train,
             generator=self.generator,
         )
-        targets = self._targets(self.rule.scores(*self._read(X)))
+        targets = self.rule_targets(X)
         cells = self.cells[rows]
         everything = torch.arange(len(rows), device=rows.device)
         sampler = CellSampler(cells, everything, self.generator)
@@ -241,6 +237,13 @@ class DebiasingTask:
             )
         return loss
 
+    def generator_of(self, random_state):
+        """A step's own source of randomness; None where it has none."""
+        if random_state is None:
+            return None
+        seed = int(check_random_state(random_state).randint(np.iinfo(np.int32).max))
+        return torch.Generator(self.X.device).manual_seed(seed)
+
     @contextmanager
     def until_interrupted(self):
         """Let Ctrl-C end the block and nothing else: the best so far is kept."""
@@ -277,3 +280,12 @@ class DebiasingTask:
     def predict_proba(self, X):
         """Class probabilities, differentiable in the weights and in X."""
         return log_probabilities(self.net, self.net.infer(X)).exp()
+
+
+def read(net, X):
+    """Class log-probabilities of rows, and what their group is read from, on the host."""
+    log_proba, columns = predict_log_proba(net, X), X
+    if not is_table(X):
+        with frozen(net.module_):
+            columns = Encoder(net, find_head(net, X)).all_rows(X)
+    return tuple(one.double().cpu().numpy() for one in (log_proba, columns))

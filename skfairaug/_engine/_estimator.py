@@ -39,6 +39,7 @@ from skfairaug._inputs._models import (
     train_net,
     unwrap,
 )
+from skfairaug._inputs._parameters import check_idle, check_nested
 from skfairaug._inputs._rows import at, is_dataset, is_named, on_device, take
 from skfairaug.metrics._constraints import get_constraint
 from skfairaug.steps.importance import group_columns
@@ -227,6 +228,7 @@ class NetHolder(BaseEstimator):
                 "Pass an unfitted net to search over its parameters: it is trained "
                 "inside fit."
             )
+        check_nested(self, params)
         return super().set_params(**params)
 
 
@@ -292,6 +294,10 @@ class BaseIntraProcessor(ClassifierMixin, MetaEstimatorMixin, NetHolder):
         for step in self.get_params(deep=False).values():
             if isinstance(step, NetHolder):
                 step._validate_params()
+        if is_fitted_net(self.estimator) and hasattr(self, "debias_fraction"):
+            check_idle(
+                self, ("debias_fraction",), "where the net is fitted: all rows debias it."
+            )
         rows = self._validate_rows(X, y, sensitive_features)
         held_out = check_held_out(held_out, len(rows.y))
         self._check_cells(rows, held_out & (rows.groups.codes >= 0))

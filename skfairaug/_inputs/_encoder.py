@@ -6,33 +6,30 @@ from skfairaug._inputs._models import predict_log_proba
 from skfairaug._inputs._rows import at, chunks
 
 
-def find_head(net, X, layer=None):
-    """Return the net's last linear layer: what comes before it is the encoder f'.
+def find_head(net, X):
+    """Return the net's last layer: what comes before it is the encoder f'.
 
-    The last ``nn.Linear`` *executed* in a forward pass, or the module called
-    `layer` (a name as in ``module.named_modules()``).
+    The last ``nn.Linear`` *executed* in a forward pass. A net without one may end in a
+    convolution or a layer of its own: the last part then that has a matrix of weights.
     """
-    if layer is not None:
-        return find_layer(net, layer)
-    modules = dict(net.module_.named_modules())
     executed = []
     hooks = [
-        module.register_forward_pre_hook(lambda module, _: executed.append(module))
-        for module in modules.values()
-        if isinstance(module, torch.nn.Linear)
+        part.register_forward_pre_hook(lambda part, _: executed.append(part))
+        for part in net.module_.modules()
+        if any(weight.ndim > 1 for weight in part.parameters(recurse=False))
     ]
     try:
         predict_log_proba(net, at(X, torch.arange(min(2, len(X)), device=X.device)))
     finally:
         for hook in hooks:
             hook.remove()
+    linear = [part for part in executed if isinstance(part, torch.nn.Linear)]
     if not executed:
         raise ValueError(
-            "the net has no nn.Linear layer, so its representation is not known. "
-            "Name the layer whose input is the representation: layer='...', one of "
-            f"{sorted(name for name in modules if name)}."
+            "the net has no layer with a matrix of weights, so its representation is not "
+            f"known; its parts are {sorted(type(p).__name__ for p in net.module_.modules())}."
         )
-    return executed[-1]
+    return (linear or executed)[-1]
 
 
 def weight_layers(module):

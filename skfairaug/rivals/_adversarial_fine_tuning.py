@@ -64,9 +64,6 @@ class AdversarialFineTuning(BaseIntraProcessor):
     train_mode : bool, default=True
         Whether dropout and BatchNorm behave as in training while fine-tuning. Networks
         are always judged in evaluation mode.
-    layer : str, default=None
-        Name of the module whose input is the representation; None finds the last
-        linear layer.
     sensitive_columns : "auto", list of str or list of int, default="auto"
         Columns of X that say the group, from which `fit` reads the groups where it gets
         no `sensitive_features`. "auto" names none.
@@ -172,7 +169,6 @@ class AdversarialFineTuning(BaseIntraProcessor):
         "lr": [Interval(Real, 0, None, closed="neither")],
         "batch_size": [Interval(Integral, 2, None, closed="left")],
         "train_mode": ["boolean"],
-        "layer": [str, None],
         "validation_fraction": [Interval(Real, 0, 1, closed="left")],
     }
 
@@ -194,7 +190,6 @@ class AdversarialFineTuning(BaseIntraProcessor):
         critic_depth=3,
         batch_size=64,
         train_mode=True,
-        layer=None,
         sensitive_columns="auto",
         validation_fraction=0.0,
         debias_fraction=0.25,
@@ -215,7 +210,6 @@ class AdversarialFineTuning(BaseIntraProcessor):
         self.critic_depth = critic_depth
         self.batch_size = batch_size
         self.train_mode = train_mode
-        self.layer = layer
         self.sensitive_columns = sensitive_columns
         self.validation_fraction = validation_fraction
         self.debias_fraction = debias_fraction
@@ -224,7 +218,7 @@ class AdversarialFineTuning(BaseIntraProcessor):
     def _debias(self, task):
         if not self.max_epochs:
             return
-        head = find_head(task.net, task.X, self.layer)
+        head = find_head(task.net, task.X)
         encoder = Encoder(task.net, head)
         with torch.no_grad():
             n_inputs = encoder(task.X[:1]).shape[1] * self.batch_size

@@ -50,9 +50,6 @@ class BiasGradientFineTuning(BaseIntraProcessor):
     train_mode : bool, default=False
         Whether dropout and BatchNorm behave as in training while fine-tuning. Networks
         are always judged in evaluation mode.
-    layer : str, default=None
-        Name of the output layer, whose units are not pruned; None finds the last linear
-        layer.
     sensitive_columns : "auto", list of str or list of int, default="auto"
         Columns of X that say the group, from which `fit` reads the groups where it gets
         no `sensitive_features`. "auto" names none.
@@ -156,7 +153,6 @@ class BiasGradientFineTuning(BaseIntraProcessor):
         "lr": [Interval(Real, 0, None, closed="neither")],
         "batch_size": [Interval(Integral, 2, None, closed="left")],
         "train_mode": ["boolean"],
-        "layer": [str, None],
         "validation_fraction": [Interval(Real, 0, 1, closed="left")],
     }
 
@@ -174,7 +170,6 @@ class BiasGradientFineTuning(BaseIntraProcessor):
         batch_size=512,
         prune_fraction=0.02,
         train_mode=False,
-        layer=None,
         sensitive_columns="auto",
         validation_fraction=0.0,
         debias_fraction=0.25,
@@ -191,7 +186,6 @@ class BiasGradientFineTuning(BaseIntraProcessor):
         self.batch_size = batch_size
         self.prune_fraction = prune_fraction
         self.train_mode = train_mode
-        self.layer = layer
         self.sensitive_columns = sensitive_columns
         self.validation_fraction = validation_fraction
         self.debias_fraction = debias_fraction
@@ -223,7 +217,7 @@ class BiasGradientFineTuning(BaseIntraProcessor):
 
     def _prune(self, task, sign):
         net = task.net
-        layers = hidden_layers(net, find_head(net, task.X, self.layer))
+        layers = hidden_layers(net, find_head(net, task.X))
         n_units = sum(len(layer.weight) for layer in layers)
         n_round = max(1, round(self.prune_fraction * n_units))
         self.n_pruned_, pruned = 0, 0

@@ -63,6 +63,11 @@ def add_heads(net, X, n_classes, n_groups, combine):
             f"which takes logits; this net has {type(net.criterion_).__name__}."
         )
     head = find_head(net, at(on_device(net, X), torch.arange(2)))
+    if not isinstance(head, nn.Linear):
+        raise ValueError(
+            "a network with outputs for every group needs an nn.Linear layer as its last; this "
+            f"one ends in {type(head).__name__}."
+        )
     (name,) = (name for name, part in net.module_.named_modules() if part is head)
     parent, _, own = name.rpartition(".")
     new = nn.Linear(head.in_features, n_classes * n_groups, head.bias is not None)

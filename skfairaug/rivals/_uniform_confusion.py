@@ -37,9 +37,6 @@ class UniformConfusion(TrainedAnew):
         Weight alpha of the confusion in the network's loss.
     domain_lr : float, default=0.01
         Learning rate of Adam for the classifier of groups.
-    layer : str, default=None
-        Name of the module whose input is the representation; None finds the last
-        linear layer.
     max_epochs : int, default=30
         Passes over the training rows; after each, the network is a candidate.
     lr : float, default=0.003
@@ -132,7 +129,6 @@ class UniformConfusion(TrainedAnew):
         **TRAINING,
         "confusion_weight": [Interval(Real, 0, None, closed="left")],
         "domain_lr": [Interval(Real, 0, None, closed="neither")],
-        "layer": [str, None],
     }
 
     def __init__(
@@ -144,7 +140,6 @@ class UniformConfusion(TrainedAnew):
         caution=1.0,
         confusion_weight=1.0,
         domain_lr=1e-2,
-        layer=None,
         max_epochs=30,
         lr=3e-3,
         batch_size=512,
@@ -158,7 +153,6 @@ class UniformConfusion(TrainedAnew):
         self.caution = caution
         self.confusion_weight = confusion_weight
         self.domain_lr = domain_lr
-        self.layer = layer
         self.max_epochs = max_epochs
         self.lr = lr
         self.batch_size = batch_size
@@ -167,7 +161,7 @@ class UniformConfusion(TrainedAnew):
         self.random_state = random_state
 
     def _debias(self, task):
-        head = find_head(task.net, task.X, self.layer)
+        head = find_head(task.net, task.X)
         one = at(task.X, task.train[:1])
         with evaluating(task.net.module_):
             n_inputs = Encoder(task.net, head).all_rows(one).shape[1]

@@ -100,12 +100,10 @@ STEPS = {
     "mixing": {"mixing": True},
     "attacked before": {"augmenter": AdversarialAugmenter(norm=("linf", "l2"))},
     "attacked jointly": {
-        "augmenter": AdversarialAugmenter(norm=("linf", "l2"), n_steps=2),
-        "joint": True,
+        "augmenter": AdversarialAugmenter(norm=("linf", "l2"), n_steps=2, joint=True),
     },
     "weights of the loss": {
-        "augmenter": AdversarialAugmenter(weighting="gradient", n_steps=2),
-        "joint": True,
+        "augmenter": AdversarialAugmenter(weighting="gradient", n_steps=2, joint=True),
     },
     "mask": {"reactivator": MaskReactivator(max_epochs=1, steps_per_epoch=3)},
 }
