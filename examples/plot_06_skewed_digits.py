@@ -80,6 +80,7 @@ judge("biased network", net)
 goal = {
     "constraint": "bias_amplification",
     "tolerance": 0.05,
+    "steps_per_epoch": 30,
     "batch_size": 200,
     "random_state": 0,
 }

@@ -15,6 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skfairaug._augmenter import AdversarialAugmenter
 from skfairaug._engine._attacker import Attacker
+from skfairaug._engine._budget import announce, budget_of, until_converged
 from skfairaug._engine._debiasing_task import read
 from skfairaug._engine._estimator import BaseIntraProcessor
 from skfairaug._engine._processes import shared_steps
@@ -122,15 +123,17 @@ class FairAugmentFineTuner(BaseIntraProcessor):
     max_epochs : int, default=None
         Epochs of fine-tuning; after each, the network is a candidate. None takes 10, and 20
         and 40 more while the network's expected Phi is behind its teacher's by 0.003 and still
-        growing.
-    steps_per_epoch : int, default=30
-        Batches in an epoch, whatever the number of rows.
+        growing; on images a round ends as soon as it is not.
+    steps_per_epoch : int, default=None
+        Batches in an epoch. None takes 30, whatever the number of rows; for images (rows of
+        several dimensions) three passes over them, 30 batches at most.
     lr : float, default=None
         Peak of the one-cycle learning rate of Adam. None takes 0.001 for images (rows of
         several dimensions) and 0.003 for others; a large pretrained network of texts wants
         far less.
-    batch_size : int, default=512
-        Rows of a batch, in equal parts from every (label, group) cell.
+    batch_size : int, default=None
+        Rows of a batch, in equal parts from every (label, group) cell. None takes 512; for
+        images an eighth of the rows, from 64 to 512.
     validation_fraction : float, default=0.0
         Share of the rows, in [0, 1), that only choose among networks. The others
         train, and choose as well.
@@ -264,9 +267,9 @@ class FairAugmentFineTuner(BaseIntraProcessor):
         "missing_groups": [StrOptions({"error", "infer"})],
         "mixing": ["boolean"],
         "max_epochs": [Interval(Integral, 0, None, closed="left"), None],
-        "steps_per_epoch": [Interval(Integral, 1, None, closed="left")],
+        "steps_per_epoch": [Interval(Integral, 1, None, closed="left"), None],
         "lr": [Interval(Real, 0, None, closed="neither"), None],
-        "batch_size": [Interval(Integral, 2, None, closed="left")],
+        "batch_size": [Interval(Integral, 2, None, closed="left"), None],
         "validation_fraction": [Interval(Real, 0, 1, closed="left")],
     }
 
@@ -290,9 +293,9 @@ class FairAugmentFineTuner(BaseIntraProcessor):
         margin=1.0,
         train_mode=None,
         max_epochs=None,
-        steps_per_epoch=30,
+        steps_per_epoch=None,
         lr=None,
-        batch_size=512,
+        batch_size=None,
         validation_fraction=0.0,
         debias_fraction=0.25,
         random_state=None,
@@ -506,17 +509,30 @@ class FairAugmentFineTuner(BaseIntraProcessor):
             return partial(attacker.batches, X_adv=X_adv, targets=attacker.teach(X_adv))
         return task.mixed_batches() if self.mixing else task.batches
 
+    def _passes(self):
+        """What a batch costs, in training passes: attacks move half of it in several steps."""
+        if self.augmenter in (None, PASS) or not self.augmenter.joint:
+            return 1.0
+        norms = self.augmenter.norm
+        n_norms = 1 if isinstance(norms, str) else len(norms)
+        return 1.0 + n_norms * self.augmenter.n_steps / 2
+
     def _fine_tune(self, task, batches):
         """Rounds of fine-tuning, until the network has caught up with its teacher."""
         given = self.max_epochs is not None
-        for epochs in (self.max_epochs,) if given else ROUNDS:
+        rounds = (self.max_epochs,) if given else ROUNDS
+        budget = budget_of(task, self.steps_per_epoch, self.batch_size)
+        announce(task, budget, rounds if task.rule else rounds[:1], self._passes())
+        early = task.has_images and not given and task.rule is not None
+        for epochs in rounds:
             before = task.best.verdict.objective
             finished = not epochs or fine_tune(
                 task,
-                lambda epoch: batches(self.steps_per_epoch, self.batch_size),
+                lambda epoch: batches(*budget),
                 task.loss,
+                done=until_converged(task) if early else None,
                 max_epochs=epochs,
-                steps_per_epoch=self.steps_per_epoch,
+                steps_per_epoch=budget.steps_per_epoch,
                 **task.recipe(self.lr, self.train_mode),
             )
             verdict = task.best.verdict

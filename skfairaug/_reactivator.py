@@ -12,6 +12,7 @@ from sklearn.base import (
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
 
+from skfairaug._engine._budget import budget_of
 from skfairaug._engine._estimator import NetHolder
 from skfairaug._engine._selection import Best, Goal
 from skfairaug._engine._training import record, train
@@ -56,10 +57,11 @@ class MaskReactivator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, NetHold
         Learning rate of AdamW on the mask logits.
     max_epochs : int, default=5
         Epochs; after each, the mask is a candidate.
-    steps_per_epoch : int, default=30
-        Batches in an epoch.
-    batch_size : int, default=512
-        Rows of a batch.
+    steps_per_epoch : int, default=None
+        Batches in an epoch. None takes 30; for images (rows of several dimensions) three
+        passes over them, 30 batches at most.
+    batch_size : int, default=None
+        Rows of a batch. None takes 512; for images an eighth of the rows, from 64 to 512.
     reinit_scale : float, default=0.0
         Factor on the layer's own initialiser for the masked-out weights; 0 starts
         them from zero.
@@ -131,8 +133,8 @@ class MaskReactivator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, NetHold
         "sparsity_weight": [Interval(Real, 0, None, closed="left")],
         "lr": [Interval(Real, 0, None, closed="neither")],
         "max_epochs": [Interval(Integral, 1, None, closed="left")],
-        "steps_per_epoch": [Interval(Integral, 1, None, closed="left")],
-        "batch_size": [Interval(Integral, 2, None, closed="left")],
+        "steps_per_epoch": [Interval(Integral, 1, None, closed="left"), None],
+        "batch_size": [Interval(Integral, 2, None, closed="left"), None],
         "reinit_scale": [Interval(Real, 0, None, closed="left")],
         "constraint": [str],
         "tolerance": "no_validation",
@@ -151,8 +153,8 @@ class MaskReactivator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, NetHold
         sparsity_weight=2.0,
         lr=0.05,
         max_epochs=5,
-        steps_per_epoch=30,
-        batch_size=512,
+        steps_per_epoch=None,
+        batch_size=None,
         reinit_scale=0.0,
         constraint="statistical_parity",
         tolerance=0.05,
@@ -271,13 +273,14 @@ class MaskReactivator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, NetHold
         net = task.net
         logits = start_mask(net.module_)
         best, masks = Best(task.judge), hard_masks(logits)
+        budget = budget_of(task, self.steps_per_epoch, self.batch_size)
 
         def masked(X, **_):
             return masked_forward(net.module_, masks, X)
 
         def make_epoch(epoch):
             nonlocal masks
-            for batch in batches(self.steps_per_epoch, self.batch_size):
+            for batch in batches(*budget):
                 masks = {name: binary_mask(m) for name, m in logits.items()}
                 yield batch
                 # What perturbs the next batch, and judges the epoch, needs no gradient.
@@ -320,11 +323,12 @@ class MaskReactivator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, NetHold
         with nullcontext() if generator is None else seeded(generator):
             reactivate(net.module_, masks, scale=self.reinit_scale)
         generator = task.generator if generator is None else generator
+        size = budget_of(task, batch_size=self.batch_size).batch_size
         with evaluating(net.module_):
             shuffled = torch.randperm(
                 len(task.train), generator=generator, device=task.X.device
             )
-            parts = [p for p in task.train[shuffled].split(self.batch_size) if len(p) > 1]
+            parts = [p for p in task.train[shuffled].split(size) if len(p) > 1]
             reestimate_batchnorm(net.module_, net.infer, batches_of(task.X, parts))
 
 

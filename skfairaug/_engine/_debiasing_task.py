@@ -205,9 +205,14 @@ class DebiasingTask:
 
         return batches
 
+    @property
+    def has_images(self):
+        """Whether rows have several dimensions, as images have."""
+        return (self.X.ndim or 0) > 2
+
     def recipe(self, lr, train_mode):
         """Learning rate and mode of fine-tuning, chosen by the kind of rows where None."""
-        images = (self.X.ndim or 0) > 2
+        images = self.has_images
         return {
             "lr": lr or (1e-3 if images else 3e-3),
             "train_mode": images if train_mode is None else train_mode,
