@@ -13,7 +13,7 @@ What is compared:
 - fine-tuning: `PlainFineTuning` against the same, with as many evaluations between;
 - attack: one step of :func:`~skfairaug.steps.global_attack` against a forward pass to the
   representation and the gradient to the input;
-- joint training: `FairAugmentFineTuner(joint=True)` against the sum of its passes, each
+- joint training: `AdversarialAugmenter(joint=True)` against the sum of its passes, each
   timed alone: the representations and weights at the start of an epoch, the attacks, the
   training steps and the evaluation.
 """
@@ -205,8 +205,7 @@ def joint_training(bench, net):
     size = args.batch_size // 40 * 40
     tuner = FairAugmentFineTuner(
         net,
-        augmenter=AdversarialAugmenter(n_steps=n_attack_steps, weighting=None),
-        joint=True,
+        augmenter=AdversarialAugmenter(n_steps=n_attack_steps, weighting=None, joint=True),
         tolerance=0.9,
         max_epochs=1,
         steps_per_epoch=args.steps,

@@ -66,7 +66,7 @@ VARIANTS = {
     "augmented, towards": (partial(Tuner, augmenter=Attack()), None),
     "augmented, away": (partial(Tuner, augmenter=Attack(direction="away")), None),
     "augmented, towards, joint": (
-        partial(Tuner, augmenter=Attack(weighting=None), joint=True),
+        partial(Tuner, augmenter=Attack(weighting=None, joint=True)),
         None,
     ),
     "augmented, all columns": (partial(Tuner, augmenter=Attack(perturb="all")), None),

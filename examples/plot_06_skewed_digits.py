@@ -85,13 +85,11 @@ goal = {
     "batch_size": 100,
     "random_state": 0,
 }
-augmenter = AdversarialAugmenter(radius=4 / 255, counterfactual=to_gray)
+augmenter = AdversarialAugmenter(radius=4 / 255, counterfactual=to_gray, joint=True)
 models = {
     "plain fine-tuning": PlainFineTuning(net, lr=5e-4, validation_fraction=0.0, **goal),
     "fair teacher": FairAugmentFineTuner(net, **goal),
-    "fair teacher, joint attacks": FairAugmentFineTuner(
-        net, augmenter=augmenter, joint=True, **goal
-    ),
+    "fair teacher, joint attacks": FairAugmentFineTuner(net, augmenter=augmenter, **goal),
 }
 for name, model in models.items():
     model.fit(

@@ -102,13 +102,13 @@ net = NeuralNetClassifier(
 
 goal = {"constraint": "equal_opportunity", "tolerance": 0.05, "random_state": 0}
 brief = {"max_epochs": 5, "steps_per_epoch": 30, "batch_size": 64}
-augmenter = AdversarialAugmenter(input_layer="embedding", n_steps=3)
+augmenter = AdversarialAugmenter(input_layer="embedding", joint=True, n_steps=3)
 models = {
     "biased network": net,
     "plain fine-tuning": PlainFineTuning(net, **brief, **goal),
     "fair teacher": FairAugmentFineTuner(net, **brief, **goal),
     "fair teacher, attacked embeddings": FairAugmentFineTuner(
-        net, augmenter=augmenter, joint=True, **brief, **goal
+        net, augmenter=augmenter, **brief, **goal
     ),
 }
 for name, model in models.items():

@@ -14,6 +14,7 @@ from skfairaug._engine._estimator import NetHolder
 from skfairaug._engine._fitting import fits
 from skfairaug._inputs._contexts import isolated_random_state
 from skfairaug._inputs._intervals import Interval
+from skfairaug._inputs._parameters import check_idle
 from skfairaug.steps.attack import NORMS
 
 
@@ -36,7 +37,8 @@ class AdversarialAugmenter(OneToOneFeatureMixin, TransformerMixin, NetHolder):
 
     As a step of a Pipeline it changes the training rows and leaves the rows to be
     predicted as they are, like :class:`~sklearn.preprocessing.TargetEncoder`. Inside
-    :class:`FairAugmentFineTuner` it uses that estimator's network.
+    :class:`FairAugmentFineTuner` it uses that estimator's network, `constraint`,
+    `tolerance` and `sensitive_columns`, and its own are to stay as they are.
 
     Parameters
     ----------
@@ -70,14 +72,17 @@ class AdversarialAugmenter(OneToOneFeatureMixin, TransformerMixin, NetHolder):
     input_layer : str, default=None
         Name of a module whose output is attacked in place of X, such as the embedding of
         tokens, which have no gradient.
+    joint : bool, default=False
+        Inside :class:`FairAugmentFineTuner`: attack the current network in every batch, and
+        reward the attack type that hurts most. False attacks the biased network once.
     counterfactual : callable, default=None
         Maps a batch of rows, a float tensor (pixels in [0, 1]), to what the rows would be
         in the other group, such as :func:`~skfairaug.datasets.to_gray`: Eq. 10's
         counterfactual where no column of X says the group. None uses the columns, if any.
     weighting : {"sampling", "loss", "gradient"}, default="sampling"
-        What the weights of Eq. 10 do: rows are drawn in proportion to them, or their
-        loss is multiplied by them, without or with the gradient of the weight. None
-        switches them off (the paper's "unif").
+        What the weights of Eq. 10 do inside :class:`FairAugmentFineTuner`: rows are drawn
+        in proportion to them, or their loss is multiplied by them, without or with the
+        gradient of the weight. None switches them off (the paper's "unif").
     weight_scale : float, default=20.0
         The paper's lambda.
     gap_scale : float, default=0.1
@@ -90,11 +95,9 @@ class AdversarialAugmenter(OneToOneFeatureMixin, TransformerMixin, NetHolder):
         :data:`~skfairaug.metrics.CONSTRAINTS`.
     tolerance : float, default=0.05
         Bias allowed, in (0, 1].
-    layer : str, default=None
-        Name of the module whose input is the representation; None finds the last
-        linear layer.
     random_state : int, RandomState instance or None, default=None
-        Source of randomness.
+        Source of randomness. Inside :class:`FairAugmentFineTuner` None takes that
+        estimator's.
 
     Attributes
     ----------
@@ -151,6 +154,7 @@ class AdversarialAugmenter(OneToOneFeatureMixin, TransformerMixin, NetHolder):
         "perturb": [StrOptions({"continuous", "all"}), "array-like"],
         "clip": [tuple, list, None],
         "input_layer": [str, None],
+        "joint": ["boolean"],
         "counterfactual": [callable, None],
         "weighting": [StrOptions({"sampling", "loss", "gradient"}), None],
         "weight_scale": [Interval(Real, 0, None, closed="left")],
@@ -158,7 +162,6 @@ class AdversarialAugmenter(OneToOneFeatureMixin, TransformerMixin, NetHolder):
         "sensitive_columns": "no_validation",
         "constraint": [str],
         "tolerance": "no_validation",
-        "layer": [str, None],
         "random_state": ["random_state"],
     }
 
@@ -176,6 +179,7 @@ class AdversarialAugmenter(OneToOneFeatureMixin, TransformerMixin, NetHolder):
         perturb="continuous",
         clip=None,
         input_layer=None,
+        joint=False,
         counterfactual=None,
         weighting="sampling",
         weight_scale=20.0,
@@ -183,7 +187,6 @@ class AdversarialAugmenter(OneToOneFeatureMixin, TransformerMixin, NetHolder):
         sensitive_columns="auto",
         constraint="statistical_parity",
         tolerance=0.05,
-        layer=None,
         random_state=None,
     ):
         self.estimator = estimator
@@ -197,6 +200,7 @@ class AdversarialAugmenter(OneToOneFeatureMixin, TransformerMixin, NetHolder):
         self.perturb = perturb
         self.clip = clip
         self.input_layer = input_layer
+        self.joint = joint
         self.counterfactual = counterfactual
         self.weighting = weighting
         self.weight_scale = weight_scale
@@ -204,7 +208,6 @@ class AdversarialAugmenter(OneToOneFeatureMixin, TransformerMixin, NetHolder):
         self.sensitive_columns = sensitive_columns
         self.constraint = constraint
         self.tolerance = tolerance
-        self.layer = layer
         self.random_state = random_state
 
     def __sklearn_tags__(self):
@@ -212,8 +215,9 @@ class AdversarialAugmenter(OneToOneFeatureMixin, TransformerMixin, NetHolder):
         tags.transformer_tags.preserves_dtype = ["float32"]
         return tags
 
+    @fits
     def fit(self, X, y, *, sensitive_features=None):
-        """Check the rows and the network; see `augment` for the attack.
+        """Check the rows and the network; `augment` and `fit_transform` attack.
 
         Parameters
         ----------
@@ -230,7 +234,10 @@ class AdversarialAugmenter(OneToOneFeatureMixin, TransformerMixin, NetHolder):
         self : object
             Fitted transformer.
         """
-        self.augment(X, y, sensitive_features=sensitive_features)
+        rows = self._validate_rows(X, y, sensitive_features)
+        seed = self._draw_seed()
+        with isolated_random_state(seed):
+            self.net_ = self._attacker(rows, seed).task.net
         return self
 
     def fit_transform(self, X, y, *, sensitive_features=None):
@@ -293,8 +300,8 @@ class AdversarialAugmenter(OneToOneFeatureMixin, TransformerMixin, NetHolder):
         rows = self._validate_rows(X, y, sensitive_features)
         seed = self._draw_seed()
         with isolated_random_state(seed):
-            task = self._whole_task(rows, seed)
-            attacker = Attacker(self, task)
+            attacker = self._attacker(rows, seed)
+            task = attacker.task
             attacker.refresh()
             X_adv = attacker.attack_all()
             with torch.no_grad():
@@ -308,3 +315,14 @@ class AdversarialAugmenter(OneToOneFeatureMixin, TransformerMixin, NetHolder):
             weights.cpu().numpy(),
             np.arange(len(rows.y)),
         )
+
+    def _attacker(self, rows, seed):
+        """What attacks validated rows, every parameter checked against them."""
+        check_idle(
+            self,
+            ("joint", "weighting"),
+            "outside FairAugmentFineTuner: it says how a network trains on the rows.",
+        )
+        attacker = Attacker(self, self._whole_task(rows, seed))
+        attacker.check_rows()
+        return attacker

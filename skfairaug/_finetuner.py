@@ -2,26 +2,48 @@
 
 import warnings
 from contextlib import nullcontext
+from dataclasses import replace
+from functools import partial
 from numbers import Integral, Real
 
 import numpy as np
+from scipy.special import log_expit, log_softmax
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils._param_validation import StrOptions
+from sklearn.utils.validation import check_is_fitted
 
 from skfairaug._augmenter import AdversarialAugmenter
 from skfairaug._engine._attacker import Attacker
-from skfairaug._engine._debiasing_task import fine_tune
+from skfairaug._engine._budget import announce, budget_of, until_converged
+from skfairaug._engine._debiasing_task import read
 from skfairaug._engine._estimator import BaseIntraProcessor
 from skfairaug._engine._processes import shared_steps
 from skfairaug._engine._selection import Goal
+from skfairaug._engine._training import fine_tune
 from skfairaug._inputs._checks import check_group_estimator
 from skfairaug._inputs._intervals import Interval
+from skfairaug._inputs._parameters import check_idle
+from skfairaug._inputs._rows import on_device
 from skfairaug._reactivator import MaskReactivator, to_numpy
 from skfairaug.metrics._constraints import get_constraint
 from skfairaug.steps.mask import density
 
 PASS = "passthrough"
+
+#: Parameters that a step has for its use alone.
+OURS = (
+    "estimator",
+    "constraint",
+    "tolerance",
+    "caution",
+    "penalty",
+    "margin",
+    "sensitive_columns",
+)
+
+#: Parameters that say how a network learns.
+TRAINING = "augmenter", "reactivator", "mixing", "penalty", "train_mode", "lr", "max_epochs"
 
 #: Epochs of each round of fine-tuning; a network that has caught up needs no further one.
 ROUNDS = 10, 20, 40
@@ -52,9 +74,6 @@ class FairAugmentFineTuner(BaseIntraProcessor):
         ablation prefers on tables.
     reactivator : MaskReactivator or "passthrough", default=None
         Step 2. None and "passthrough" fine-tune all weights from where they are.
-    joint : bool, default=False
-        Attack the current network in every batch, and reward the attack type that
-        hurts most; False attacks the biased network once.
     sensitive_columns : "auto", list of str or list of int, default="auto"
         Columns of X that say the group: the attack keeps them still and Eq. 10's
         counterfactual changes them. "auto" finds the columns with one value per
@@ -73,6 +92,11 @@ class FairAugmentFineTuner(BaseIntraProcessor):
         Probability, in (0, 1), with which the bias on new rows shall be inside the tolerance:
         the most accurate choice that is that sure is taken. None weighs it against accuracy
         (expected Phi).
+    result : {"network", "rule", "best"}, default="network"
+        What predicts. "network": the fine-tuned one. "rule": the fair rule itself
+        (:class:`FairRule`) over the network as given, which is as good as the teacher and
+        needs no training. "best": the network, unless none comes within 0.003 of the rule's
+        expected Phi; then the rule. Only where the fair rule is the teacher.
     group_estimator : classifier, default=None
         Guesses the group of a row for the fair teacher; not fitted, has `predict_proba`. None
         is a logistic regression on the columns of a table, and on the network's
@@ -90,10 +114,6 @@ class FairAugmentFineTuner(BaseIntraProcessor):
     penalty : float, default=None
         Weight of the bias term in the loss; 0 switches it off, as in the paper. None
         takes 0 with a fair teacher and 8 without.
-    balance : {"labels", "cells"}, default=None
-        What counts the same in the loss of the labels: every label, with its groups as they
-        occur, or every (label, group) cell. None takes "labels" for two classes and "cells"
-        for more.
     margin : float, default=1.0
         Share of the tolerance, in [0, 1], by which the bias term aims inside it; 1 aims at
         no bias.
@@ -104,24 +124,23 @@ class FairAugmentFineTuner(BaseIntraProcessor):
     max_epochs : int, default=None
         Epochs of fine-tuning; after each, the network is a candidate. None takes 10, and 20
         and 40 more while the network's expected Phi is behind its teacher's by 0.003 and still
-        growing.
-    steps_per_epoch : int, default=30
-        Batches in an epoch, whatever the number of rows.
+        growing; on images a round ends as soon as it is not.
+    steps_per_epoch : int, default=None
+        Batches in an epoch. None takes 30, whatever the number of rows; for images (rows of
+        several dimensions) three passes over them, 30 batches at most.
     lr : float, default=None
         Peak of the one-cycle learning rate of Adam. None takes 0.001 for images (rows of
         several dimensions) and 0.003 for others; a large pretrained network of texts wants
         far less.
-    batch_size : int, default=512
-        Rows of a batch, in equal parts from every (label, group) cell.
+    batch_size : int, default=None
+        Rows of a batch, in equal parts from every (label, group) cell. None takes 512; for
+        images an eighth of the rows, from 64 to 512.
     validation_fraction : float, default=0.0
         Share of the rows, in [0, 1), that only choose among networks. The others
         train, and choose as well.
     debias_fraction : float, default=0.25
         Where `estimator` is not fitted: share of the rows, in (0, 1), that debias it.
         The others train it.
-    layer : str, default=None
-        Name of the module whose input is the representation; None finds the last
-        linear layer.
     random_state : int, RandomState instance or None, default=None
         Source of randomness.
 
@@ -136,6 +155,9 @@ class FairAugmentFineTuner(BaseIntraProcessor):
         Labels; of two, the second is the favourable one.
     groups_ : tuple of str
         Names of the groups.
+    result_ : {"network", "rule"}
+        What predicts. Of the rule, `net_` is the network as given, and all estimates below
+        are the rule's.
     history_ : skorch History
         Loss, bias, balanced accuracy and expected Phi per epoch.
     balanced_accuracy_, bias_ : float
@@ -167,7 +189,8 @@ class FairAugmentFineTuner(BaseIntraProcessor):
         If no network keeps the bound (with a `confidence`: that surely) on the rows that
         choose, or only a constant one, or the result is likelier outside than inside.
     ConvergenceWarning
-        If the network ends far behind its teacher.
+        If the network ends far behind its teacher, or Ctrl-C ended the training: the best
+        network until then is kept.
 
     See Also
     --------
@@ -195,9 +218,11 @@ class FairAugmentFineTuner(BaseIntraProcessor):
     biased network knew of each row, where a label says what happened once, so a few hundred
     rows go a long way.
 
-    The network's own callbacks run during fine-tuning, except early stopping: the
-    choice by expected Phi takes its place. The optimizer is Adam with a one-cycle
-    rate, whatever trained the network.
+    The network's own callbacks run during fine-tuning, with three exceptions. The choice by
+    expected Phi takes the place of early stopping. A schedule was made for another optimizer:
+    here it is Adam with a one-cycle rate, whatever trained the network. Checkpoints and
+    records of runs (TensorBoard and the like) belong to the first training, and nothing is
+    written to them.
 
     Several classes are measured one against the rest, and the class with the largest
     bias counts.
@@ -233,22 +258,20 @@ class FairAugmentFineTuner(BaseIntraProcessor):
         **BaseIntraProcessor._parameter_constraints,
         "augmenter": [AdversarialAugmenter, StrOptions({PASS}), None],
         "reactivator": [MaskReactivator, StrOptions({PASS}), None],
-        "joint": ["boolean"],
         "distillation": [Interval(Real, 0, 1, closed="both"), None],
         "train_mode": ["boolean", None],
         "penalty": [Interval(Real, 0, None, closed="left"), None],
-        "balance": [StrOptions({"labels", "cells"}), None],
         "margin": [Interval(Real, 0, 1, closed="both")],
         "confidence": [Interval(Real, 0, 1, closed="neither"), None],
+        "result": [StrOptions({"network", "rule", "best"})],
         "group_estimator": "no_validation",
         "missing_groups": [StrOptions({"error", "infer"})],
         "mixing": ["boolean"],
         "max_epochs": [Interval(Integral, 0, None, closed="left"), None],
-        "steps_per_epoch": [Interval(Integral, 1, None, closed="left")],
+        "steps_per_epoch": [Interval(Integral, 1, None, closed="left"), None],
         "lr": [Interval(Real, 0, None, closed="neither"), None],
-        "batch_size": [Interval(Integral, 2, None, closed="left")],
+        "batch_size": [Interval(Integral, 2, None, closed="left"), None],
         "validation_fraction": [Interval(Real, 0, 1, closed="left")],
-        "layer": [str, None],
     }
 
     def __init__(
@@ -257,44 +280,41 @@ class FairAugmentFineTuner(BaseIntraProcessor):
         *,
         augmenter=None,
         reactivator=None,
-        joint=False,
         sensitive_columns="auto",
         constraint="statistical_parity",
         tolerance=0.05,
         caution=1.0,
         confidence=None,
+        result="network",
         group_estimator=None,
         missing_groups="error",
         mixing=False,
         distillation=None,
         penalty=None,
-        balance=None,
         margin=1.0,
         train_mode=None,
         max_epochs=None,
-        steps_per_epoch=30,
+        steps_per_epoch=None,
         lr=None,
-        batch_size=512,
+        batch_size=None,
         validation_fraction=0.0,
         debias_fraction=0.25,
-        layer=None,
         random_state=None,
     ):
         self.estimator = estimator
         self.augmenter = augmenter
         self.reactivator = reactivator
-        self.joint = joint
         self.sensitive_columns = sensitive_columns
         self.constraint = constraint
         self.tolerance = tolerance
         self.caution = caution
         self.confidence = confidence
+        self.result = result
         self.group_estimator = group_estimator
         self.missing_groups = missing_groups
         self.mixing = mixing
         self.distillation = distillation
         self.penalty = penalty
-        self.balance = balance
         self.margin = margin
         self.train_mode = train_mode
         self.max_epochs = max_epochs
@@ -303,7 +323,6 @@ class FairAugmentFineTuner(BaseIntraProcessor):
         self.batch_size = batch_size
         self.validation_fraction = validation_fraction
         self.debias_fraction = debias_fraction
-        self.layer = layer
         self.random_state = random_state
 
     @classmethod
@@ -339,12 +358,12 @@ class FairAugmentFineTuner(BaseIntraProcessor):
         >>> from skfairaug import FairAugmentFineTuner
         >>> from skfairaug.modules import TabularMLP
         >>> tuner = FairAugmentFineTuner.paper(NeuralNetClassifier(TabularMLP), "joint")
-        >>> tuner.joint, tuner.penalty
+        >>> tuner.augmenter.joint, tuner.penalty
         (True, 0.0)
         """
         changes = {
             "proposed": {},
-            "joint": {},
+            "joint": {"joint": True},
             "unif": {"weighting": None},
             "ind": {"flip_probability": None},
         }
@@ -356,7 +375,6 @@ class FairAugmentFineTuner(BaseIntraProcessor):
         given = {
             "augmenter": augmenter,
             "reactivator": MaskReactivator(reinit_scale=1.0),
-            "joint": variant == "joint",
             "distillation": 0.0,
             "penalty": 0.0,
             "train_mode": True,
@@ -367,6 +385,7 @@ class FairAugmentFineTuner(BaseIntraProcessor):
 
     def _validate_rows(self, X, y, sensitive_features):
         check_group_estimator(self.group_estimator)
+        self._check_steps()
         rows = super()._validate_rows(X, y, sensitive_features)
         goal = self._goal()
         by_rule = goal.distillation and (len(self.classes_) == 2 or goal.constraint.is_gap)
@@ -382,7 +401,38 @@ class FairAugmentFineTuner(BaseIntraProcessor):
                 "mixing=True makes rows that the fair teacher labels: it needs a table of "
                 "numbers as X, and a distillation above 0."
             )
+        if not by_rule and self.result != "network":
+            raise ValueError(
+                f"result={self.result!r} needs the fair rule as teacher: a distillation above "
+                "0, and with several classes a constraint other than 'bias_amplification'."
+            )
+        if not goal.penalty:
+            check_idle(self, ("margin",), "without a bias term: give a penalty above 0.")
+        if not by_rule:
+            check_idle(self, ("group_estimator",), "without the fair rule as teacher.")
         return rows
+
+    def _check_steps(self):
+        """Raise where a step's parameter is overruled by one of ours, or by another's."""
+        for step in (self.augmenter, self.reactivator):
+            if step not in (None, PASS):
+                check_idle(
+                    step,
+                    [name for name in OURS if hasattr(step, name)],
+                    "inside FairAugmentFineTuner, whose own is for all steps: set that one.",
+                )
+        if self.result == "rule":
+            check_idle(
+                self, TRAINING, "with result='rule', which trains no network: set neither."
+            )
+        if self.augmenter not in (None, PASS):
+            check_idle(self, ("mixing",), "with an augmenter, which makes the rows: leave one.")
+            if self.augmenter.weighting is None:
+                check_idle(
+                    self.augmenter,
+                    ("weight_scale", "gap_scale", "counterfactual"),
+                    "with weighting=None, which leaves out the weights of Eq. 10.",
+                )
 
     def _goal(self):
         binary = len(self.classes_) == 2
@@ -397,19 +447,37 @@ class FairAugmentFineTuner(BaseIntraProcessor):
             penalty=(0.0 if distillation else 8.0) if penalty is None else penalty,
             margin=self.margin * self.tolerance,
             distillation=distillation,
-            balance=self.balance or ("labels" if binary else "cells"),
+            balance="labels" if binary else "cells",
         )
 
     def _debias(self, task):
-        for name in ("mask_", "density_", "attack_probabilities_", "rule_"):
-            vars(self).pop(name, None)  # of an earlier fit with other steps
+        self._predictor = None  # the network
+        biased = task.best.state  # offered first, and a copy
         task.make_teacher(self.group_estimator, task.generator.initial_seed())
         if task.rule is not None:
             self.rule_ = task.rule.verdict
+        if self.result != "rule":
+            self._train(task)
+        behind = self.result == "best" and self._behind(task) >= CLOSE
+        self.result_ = "rule" if behind or self.result == "rule" else "network"
+        if self.result_ == "rule":
+            self._predictor = task.rule
+            task.best.state = biased
+            task.best.verdict = replace(task.rule.verdict, log_odds=0.0)  # in its scores
+            for name in ("mask_", "density_", "attack_probabilities_"):
+                vars(self).pop(name, None)  # of the network that is not kept
+
+    def _behind(self, task):
+        """Expected Phi by which the best network lies behind the fair rule."""
+        return task.rule.verdict.objective - task.best.verdict.objective
+
+    def _train(self, task):
+        """Steps 1 to 3 of the method, on the biased network."""
         attacker = None
         if self.augmenter not in (None, PASS):
             # Step 1: rows that mix the groups, as the biased network sees them (Eq. 7).
-            attacker = Attacker(clone(self.augmenter), task, self.layer)
+            generator = task.generator_of(self.augmenter.random_state)
+            attacker = Attacker(clone(self.augmenter), task, generator)
         batches = self._batches(task, attacker)
 
         masks, finished = None, True
@@ -417,8 +485,9 @@ class FairAugmentFineTuner(BaseIntraProcessor):
             # Step 2: the fair sub-structure, and a new start for the rest (Eq. 11-12).
             reactivator = clone(self.reactivator)
             masks, finished = reactivator.learn(task, batches)
-            reactivator.restart(task, masks)
-            task.best.offer_net()
+            generator = task.generator_of(reactivator.random_state)
+            reactivator.restart(task, masks, generator)
+            task.offer_net()
         if finished:
             # Step 3: fine-tune everything.
             # A layer that is attacked expects all rows of a batch.
@@ -434,38 +503,61 @@ class FairAugmentFineTuner(BaseIntraProcessor):
     def _batches(self, task, attacker):
         """What yields an epoch of batches: attacked, mixed or real rows."""
         if attacker is not None:
-            X_adv = None
-            if not self.joint:
-                attacker.refresh()
-                X_adv = attacker.attack_all()
-            return lambda n_batches, batch_size: attacker.batches(n_batches, batch_size, X_adv)
+            if self.augmenter.joint:
+                return attacker.batches
+            attacker.refresh()
+            X_adv = attacker.attack_all()
+            return partial(attacker.batches, X_adv=X_adv, targets=attacker.teach(X_adv))
         return task.mixed_batches() if self.mixing else task.batches
+
+    def _passes(self):
+        """What a batch costs, in training passes: attacks move half of it in several steps."""
+        if self.augmenter in (None, PASS) or not self.augmenter.joint:
+            return 1.0
+        norms = self.augmenter.norm
+        n_norms = 1 if isinstance(norms, str) else len(norms)
+        return 1.0 + n_norms * self.augmenter.n_steps / 2
 
     def _fine_tune(self, task, batches):
         """Rounds of fine-tuning, until the network has caught up with its teacher."""
         given = self.max_epochs is not None
-        for epochs in (self.max_epochs,) if given else ROUNDS:
+        rounds = (self.max_epochs,) if given else ROUNDS
+        budget = budget_of(task, self.steps_per_epoch, self.batch_size)
+        announce(task, budget, rounds if task.rule else rounds[:1], self._passes())
+        early = task.has_images and not given and task.rule is not None
+        for epochs in rounds:
             before = task.best.verdict.objective
             finished = not epochs or fine_tune(
                 task,
-                lambda epoch: batches(self.steps_per_epoch, self.batch_size),
+                lambda epoch: batches(*budget),
                 task.loss,
+                done=until_converged(task) if early else None,
                 max_epochs=epochs,
-                steps_per_epoch=self.steps_per_epoch,
+                steps_per_epoch=budget.steps_per_epoch,
                 **task.recipe(self.lr, self.train_mode),
             )
             verdict = task.best.verdict
             if not finished or given or task.rule is None:
                 return
-            behind = task.rule.verdict.objective - verdict.objective
+            behind = self._behind(task)
             if behind < CLOSE or verdict.objective - before < CLOSE:
                 break
-        if behind > FAR:
+        if behind > FAR and self.result == "network":
             warnings.warn(
                 f"the network has not learned its teacher: expected Phi "
                 f"{verdict.objective:.3f}, where the fair rule that it learns from has "
                 f"{task.rule.verdict.objective:.3f}. Give it more epochs (max_epochs=...) or a "
-                "larger network, or use the rule itself (skfairaug.FairRule).",
+                "larger network, or use the rule itself (result='rule' or 'best').",
                 ConvergenceWarning,
-                stacklevel=5,  # _fine_tune, _debias, fit, _fit_context, the caller
+                stacklevel=6,  # _fine_tune, _train, _debias, fit, _fit_context, the caller
             )
+
+    def _log_proba(self, X):
+        check_is_fitted(self)
+        if self._predictor is None:
+            return super()._log_proba(X)
+        X = on_device(self.net_, self._validate_X(X))
+        scores = self._predictor.scores(*read(self.net_, X))
+        if scores.ndim == 1:
+            return np.column_stack([log_expit(-scores), log_expit(scores)])
+        return log_softmax(scores, axis=1)

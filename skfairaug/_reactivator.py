@@ -1,6 +1,6 @@
 """MaskReactivator: step 2 of the method as a transformer."""
 
-from functools import partial
+from contextlib import nullcontext
 from numbers import Integral, Real
 
 import torch
@@ -10,20 +10,15 @@ from sklearn.base import (
 )
 from sklearn.utils.validation import check_is_fitted
 
-from skfairaug._engine._debiasing_task import Best, record
+from skfairaug._engine._budget import budget_of
 from skfairaug._engine._estimator import NetHolder
 from skfairaug._engine._fitting import fits
-from skfairaug._engine._selection import Goal
-from skfairaug._engine._training import check_finite
-from skfairaug._inputs._contexts import (
-    evaluating,
-    frozen,
-    isolated_random_state,
-    overriding,
-)
+from skfairaug._engine._selection import Best, Goal
+from skfairaug._engine._training import record, train
+from skfairaug._inputs._contexts import evaluating, frozen, isolated_random_state, overriding
 from skfairaug._inputs._encoder import Encoder, find_head
 from skfairaug._inputs._intervals import Interval
-from skfairaug._inputs._models import log_probabilities, predict_log_proba
+from skfairaug._inputs._parameters import check_idle
 from skfairaug._inputs._rows import on_device
 from skfairaug.metrics._constraints import get_constraint
 from skfairaug.steps.mask import (
@@ -45,7 +40,9 @@ class MaskReactivator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, NetHold
 
     As a step of a Pipeline, ``transform`` returns the representation of the
     sub-network (what its last layer sees), for any classifier to follow. Inside
-    :class:`FairAugmentFineTuner` it uses that estimator's network, rows and goal.
+    :class:`FairAugmentFineTuner` it uses that estimator's network, rows and goal
+    (`constraint`, `tolerance`, `caution`, `penalty`, `margin` and `sensitive_columns`), and
+    its own are to stay as they are.
 
     Parameters
     ----------
@@ -60,10 +57,11 @@ class MaskReactivator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, NetHold
         Learning rate of AdamW on the mask logits.
     max_epochs : int, default=5
         Epochs; after each, the mask is a candidate.
-    steps_per_epoch : int, default=30
-        Batches in an epoch.
-    batch_size : int, default=512
-        Rows of a batch.
+    steps_per_epoch : int, default=None
+        Batches in an epoch. None takes 30; for images (rows of several dimensions) three
+        passes over them, 30 batches at most.
+    batch_size : int, default=None
+        Rows of a batch. None takes 512; for images an eighth of the rows, from 64 to 512.
     reinit_scale : float, default=0.0
         Factor on the layer's own initialiser for the masked-out weights; 0 starts
         them from zero.
@@ -80,11 +78,9 @@ class MaskReactivator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, NetHold
         Share of the tolerance by which the bias term aims inside it.
     sensitive_columns : "auto", list of str or list of int, default="auto"
         Columns of X that say the group, read where no `sensitive_features` are given.
-    layer : str, default=None
-        Name of the module whose input is the representation; None finds the last
-        linear layer.
     random_state : int, RandomState instance or None, default=None
-        Source of randomness.
+        Source of randomness. Inside :class:`FairAugmentFineTuner` None takes that
+        estimator's.
 
     Attributes
     ----------
@@ -137,8 +133,8 @@ class MaskReactivator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, NetHold
         "sparsity_weight": [Interval(Real, 0, None, closed="left")],
         "lr": [Interval(Real, 0, None, closed="neither")],
         "max_epochs": [Interval(Integral, 1, None, closed="left")],
-        "steps_per_epoch": [Interval(Integral, 1, None, closed="left")],
-        "batch_size": [Interval(Integral, 2, None, closed="left")],
+        "steps_per_epoch": [Interval(Integral, 1, None, closed="left"), None],
+        "batch_size": [Interval(Integral, 2, None, closed="left"), None],
         "reinit_scale": [Interval(Real, 0, None, closed="left")],
         "constraint": [str],
         "tolerance": "no_validation",
@@ -146,7 +142,6 @@ class MaskReactivator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, NetHold
         "penalty": [Interval(Real, 0, None, closed="left")],
         "margin": [Interval(Real, 0, 1, closed="both")],
         "sensitive_columns": "no_validation",
-        "layer": [str, None],
         "random_state": ["random_state"],
     }
 
@@ -158,8 +153,8 @@ class MaskReactivator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, NetHold
         sparsity_weight=2.0,
         lr=0.05,
         max_epochs=5,
-        steps_per_epoch=30,
-        batch_size=512,
+        steps_per_epoch=None,
+        batch_size=None,
         reinit_scale=0.0,
         constraint="statistical_parity",
         tolerance=0.05,
@@ -167,7 +162,6 @@ class MaskReactivator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, NetHold
         penalty=8.0,
         margin=0.8,
         sensitive_columns="auto",
-        layer=None,
         random_state=None,
     ):
         self.estimator = estimator
@@ -184,7 +178,6 @@ class MaskReactivator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, NetHold
         self.penalty = penalty
         self.margin = margin
         self.sensitive_columns = sensitive_columns
-        self.layer = layer
         self.random_state = random_state
 
     def __sklearn_tags__(self):
@@ -220,11 +213,13 @@ class MaskReactivator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, NetHold
         self : object
             Fitted transformer.
         """
+        if not self.penalty:
+            check_idle(self, ("margin",), "with penalty=0, which leaves the bias term out.")
         rows = self._validate_rows(X, y, sensitive_features)
         seed = self._draw_seed()
         with isolated_random_state(seed):
             task = self._whole_task(rows, seed)
-            head = find_head(task.net, task.X, self.layer)
+            head = find_head(task.net, task.X)
             masks, finished = self.learn(task, task.batches)
             if not finished:
                 raise KeyboardInterrupt
@@ -232,10 +227,10 @@ class MaskReactivator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, NetHold
             self._n_features_out = (
                 Encoder(task.net, head).all_rows(task.X.at(task.train[:1])).shape[1]
             )
-        self.net_ = task.net
         self.mask_ = to_numpy(masks)
         self.density_ = float(density(masks))
         self.history_ = task.net.history
+        self.net_ = task.net
         return self
 
     def transform(self, X):
@@ -253,7 +248,7 @@ class MaskReactivator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, NetHold
         """
         check_is_fitted(self)
         X = on_device(self.net_, self._validate_X(X))
-        encoder = Encoder(self.net_, find_head(self.net_, X, self.layer))
+        encoder = Encoder(self.net_, find_head(self.net_, X))
         with evaluating(self.net_.module_):
             return encoder.all_rows(X).float().cpu().numpy()
 
@@ -276,38 +271,42 @@ class MaskReactivator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, NetHold
         """
         net = task.net
         logits = start_mask(net.module_)
-        optimizer = torch.optim.AdamW(logits.values(), lr=self.lr, fused=True)
-        best, masks = Best(task), hard_masks(logits)
+        best, masks = Best(task.judge), hard_masks(logits)
+        budget = budget_of(task, self.steps_per_epoch, self.batch_size)
 
         def masked(X, **_):
             return masked_forward(net.module_, masks, X)
 
-        try:
-            with frozen(net.module_), overriding(net, infer=masked):
-                for epoch in range(self.max_epochs):
-                    losses = []
-                    for batch in batches(self.steps_per_epoch, self.batch_size):
-                        masks = {k: binary_mask(m) for k, m in logits.items()}
-                        with batch.context:
-                            log_proba = log_probabilities(net, net.infer(batch.X))
-                            loss = task.loss(log_proba, batch)
-                        budget = sparsity_penalty(masks, self.density)
-                        optimizer.zero_grad()
-                        (loss + self.sparsity_weight * budget).backward()
-                        optimizer.step()
-                        losses.append(loss.detach())
-                        masks = hard_masks(logits)
-                    log_proba = predict_log_proba(net, task.X.at(task.select))
-                    losses = torch.stack(losses).tolist()
-                    check_finite([*losses, log_proba.max().item()], epoch)
-                    verdict = best.offer(log_proba, lambda masks=masks: masks)
-                    record_epoch(net.history, losses, verdict, float(density(masks)))
-                    task.best.offer(log_proba, partial(masked_state, net, masks))
-            return best.state, True
-        except KeyboardInterrupt:
-            return best.state or hard_masks(logits), False
+        def make_epoch(epoch):
+            nonlocal masks
+            for batch in batches(*budget):
+                masks = {name: binary_mask(m) for name, m in logits.items()}
+                yield batch
+                # What perturbs the next batch, and judges the epoch, needs no gradient.
+                masks = hard_masks(logits)
 
-    def restart(self, task, masks):
+        def loss(log_proba, batch):
+            budget = sparsity_penalty(masks, self.density)
+            return task.loss(log_proba, batch) + self.sparsity_weight * budget
+
+        def judge(log_proba):
+            verdict = best.offer(log_proba, masks)
+            net.history.record("density", float(density(masks)))
+            record(net.history, verdict, "mask")
+            task.best.offer(log_proba, masked_state(net, masks))
+
+        with frozen(net.module_), overriding(net, infer=masked):
+            finished = train(
+                task,
+                make_epoch,
+                loss,
+                judge,
+                optimizer=torch.optim.AdamW(logits.values(), lr=self.lr, fused=True),
+                max_epochs=self.max_epochs,
+            )
+        return best.state or hard_masks(logits), finished
+
+    def restart(self, task, masks, generator=None):
         """Re-draw the masked-out weights of the task's net; re-estimate its BatchNorm.
 
         Parameters
@@ -316,15 +315,25 @@ class MaskReactivator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, NetHold
             Its network is changed.
         masks : dict of str to Tensor
             Parameter name -> binary mask, as from `learn`.
+        generator : torch.Generator, default=None
+            Source of randomness; None takes the task's.
         """
         net = task.net
-        reactivate(net.module_, masks, scale=self.reinit_scale)
+        with nullcontext() if generator is None else seeded(generator):
+            reactivate(net.module_, masks, scale=self.reinit_scale)
+        generator = task.generator if generator is None else generator
+        size = budget_of(task, batch_size=self.batch_size).batch_size
         with evaluating(net.module_):
             shuffled = torch.randperm(
-                len(task.train), generator=task.generator, device=task.X.device
+                len(task.train), generator=generator, device=task.X.device
             )
-            parts = [p for p in task.train[shuffled].split(self.batch_size) if len(p) > 1]
+            parts = [p for p in task.train[shuffled].split(size) if len(p) > 1]
             reestimate_batchnorm(net.module_, net.infer, task.X.batches(parts))
+
+
+def seeded(generator):
+    """Context in which torch's global numbers follow a generator's seed."""
+    return isolated_random_state(generator.initial_seed())
 
 
 def hard_masks(logits):
@@ -341,12 +350,3 @@ def masked_state(net, masks):
 def to_numpy(masks):
     """Masks as bool arrays."""
     return {name: mask.cpu().numpy().astype(bool) for name, mask in masks.items()}
-
-
-def record_epoch(history, losses, verdict, kept):
-    """Append an epoch of mask learning to a skorch history."""
-    history.new_epoch()
-    history.record("epoch", len(history))
-    history.record("train_loss", sum(losses) / len(losses))
-    history.record("density", kept)
-    record(history, verdict, "mask")

@@ -10,6 +10,7 @@ from torch import nn
 from skfairaug import AdversarialAugmenter, FairAugmentFineTuner
 from skfairaug._engine._attack_point import TABLE_RADIUS
 from skfairaug._engine._attacker import Attacker
+from skfairaug._engine._debiasing_task import DebiasingTask
 
 
 @pytest.fixture
@@ -142,8 +143,10 @@ def test_images_move_everywhere(rows):
 @pytest.mark.parametrize("joint", [True, False], ids=["joint", "sequential"])
 @pytest.mark.parametrize("weighting", ["sampling", "loss", "gradient", None])
 def test_every_weighting(weighting, joint, net, rows, quick):
-    augmenter = AdversarialAugmenter(norm=("linf", "l2"), weighting=weighting, n_steps=2)
-    tuner = FairAugmentFineTuner(net, augmenter=augmenter, joint=joint, **quick)
+    augmenter = AdversarialAugmenter(
+        norm=("linf", "l2"), weighting=weighting, n_steps=2, joint=joint
+    )
+    tuner = FairAugmentFineTuner(net, augmenter=augmenter, **quick)
     tuner.fit(rows.X, rows.y, sensitive_features=rows.group)
     probabilities = tuner.attack_probabilities_
     np.testing.assert_allclose(probabilities.sum(), 1, rtol=1e-6)
@@ -223,3 +226,66 @@ def test_bad_parameters(params, message, augmenter, rows):
     augmenter.set_params(**params)
     with pytest.raises(ValueError, match=message):
         augmenter.fit(rows.X, rows.y, sensitive_features=rows.group)
+
+
+def test_fit_attacks_nothing(augmenter, rows, monkeypatch):
+    """Who wants the attacked rows asks for them."""
+
+    def attack_all(self):
+        raise AssertionError("attacked")
+
+    monkeypatch.setattr(Attacker, "attack_all", attack_all)
+    augmenter.fit(rows.X, rows.y, sensitive_features=rows.group)
+    np.testing.assert_array_equal(augmenter.transform(rows.X), rows.X)
+    with pytest.raises(AssertionError, match="attacked"):
+        augmenter.fit_transform(rows.X, rows.y, sensitive_features=rows.group)
+
+
+def test_the_rule_teaches_attacked_rows_for_what_they_are(net, rows, quick, monkeypatch):
+    """A teacher's targets are a function of the row alone, not of what it was made from."""
+    seen = []
+    loss = DebiasingTask.loss
+
+    def spy(task, log_proba, batch):
+        seen.append((task, batch))
+        return loss(task, log_proba, batch)
+
+    monkeypatch.setattr(DebiasingTask, "loss", spy)
+    augmenter = AdversarialAugmenter(radius=1.0, n_steps=2)
+    tuner = FairAugmentFineTuner(net, augmenter=augmenter, **quick)
+    tuner.fit(rows.X, rows.y, sensitive_features=rows.group)
+    task, batch = seen[0]
+    made, n_real = batch.X[batch.n_real :], batch.n_real
+    as_rows = net.predict_proba(made.numpy())
+    # The task's net has moved on: its rule is asked of the biased one.
+    scores = task.rule.scores(np.log(as_rows), made.double().numpy())
+    taught = torch.from_numpy(scores).sigmoid().float()
+    torch.testing.assert_close(batch.targets[n_real:, 1], taught, atol=1e-4, rtol=1e-3)
+    assert torch.equal(batch.targets[:n_real], task.teacher[batch.rows[:n_real]])
+    sources = task.teacher[batch.rows[n_real:]]
+    assert (batch.targets[n_real:] - sources).abs().mean() > 0.01
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"distillation": 0.0, "augmenter": AdversarialAugmenter(n_steps=2)},
+        {"augmenter": AdversarialAugmenter(n_steps=2, joint=True)},
+        {"augmenter": AdversarialAugmenter(n_steps=2, input_layer="body.0")},
+    ],
+)
+def test_other_attacked_rows_keep_the_targets_of_their_source(
+    params, net, rows, quick, monkeypatch
+):
+    seen = []
+    loss = DebiasingTask.loss
+
+    def spy(task, log_proba, batch):
+        seen.append(batch.targets)
+        return loss(task, log_proba, batch)
+
+    monkeypatch.setattr(DebiasingTask, "loss", spy)
+    FairAugmentFineTuner(net, **quick, **params).fit(
+        rows.X, rows.y, sensitive_features=rows.group
+    )
+    assert seen == [None] * 6

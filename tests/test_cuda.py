@@ -1,5 +1,6 @@
 """A GPU and back: fit there, pickle, predict here. Runs only where CUDA does."""
 
+import os
 import pickle
 import subprocess
 import sys
@@ -33,9 +34,8 @@ def images():
 def whole_method(net):
     return FairAugmentFineTuner(
         net,
-        augmenter=AdversarialAugmenter(norm=("linf", "l2")),
+        augmenter=AdversarialAugmenter(norm=("linf", "l2"), joint=True),
         reactivator=MaskReactivator(max_epochs=1, steps_per_epoch=3, batch_size=40),
-        joint=True,
         random_state=0,
         **BRIEF,
     )
@@ -65,7 +65,8 @@ def test_a_pickle_from_the_gpu_predicts_without_one(images, tmp_path):
     path.write_bytes(pickle.dumps((fair, X, fair.predict_proba(X))))
     again = pickle.loads(path.read_bytes())[0]
     assert next(again.net_.module_.parameters()).device.type == "cuda"
-    hidden = {"CUDA_VISIBLE_DEVICES": ""}
+    # All else stays as it is here: where the libraries are, and the packages.
+    hidden = os.environ | {"CUDA_VISIBLE_DEVICES": ""}
     subprocess.run([sys.executable, "-c", READ, path], check=True, env=hidden, timeout=120)
 
 

@@ -1,5 +1,6 @@
 """FairAugmentFineTuner: nets, data, callbacks and what it leaves behind."""
 
+import pickle
 import warnings
 from dataclasses import replace
 
@@ -20,13 +21,17 @@ from skorch.callbacks import (
     EarlyStopping,
     EpochScoring,
     GradientNormClipping,
+    LoadInitState,
     LRScheduler,
     ProgressBar,
+    TensorBoard,
+    TrainEndCheckpoint,
 )
 from torch import nn
 
 from skfairaug import AdversarialAugmenter, FairAugmentFineTuner, MaskReactivator
-from skfairaug._engine._debiasing_task import Best
+from skfairaug._engine._debiasing_task import DebiasingTask
+from skfairaug._inputs._models import predict_log_proba
 from skfairaug.exceptions import FairnessNotReachedWarning
 from skfairaug.metrics import CONSTRAINTS, bias
 from skfairaug.modules import TabularMLP
@@ -76,9 +81,8 @@ STEPS = {
     "augmenter": {"augmenter": AdversarialAugmenter(n_steps=2)},
     "reactivator": {"reactivator": MaskReactivator(max_epochs=1, steps_per_epoch=2)},
     "both, joint": {
-        "augmenter": AdversarialAugmenter(norm=("linf", "l2"), n_steps=2),
+        "augmenter": AdversarialAugmenter(norm=("linf", "l2"), n_steps=2, joint=True),
         "reactivator": MaskReactivator(max_epochs=1, steps_per_epoch=2),
-        "joint": True,
     },
 }
 
@@ -145,7 +149,7 @@ def test_unfitted_net_is_trained_on_other_rows(unfitted_net, rows, quick):
             seen.append({tuple(row) for row in np.asarray(X)})
 
     net = unfitted_net.set_params(callbacks=[Spy()])
-    tuner = FairAugmentFineTuner(net, debias_fraction=0.25, **quick)
+    tuner = FairAugmentFineTuner(net, **quick)
     tuner.fit(rows.X, rows.y, sensitive_features=rows.group)
     trained, debiased = seen
     assert len(trained) == pytest.approx(180, abs=2)
@@ -184,7 +188,7 @@ def test_module_with_a_lambda_of_a_local_class(rows, quick):
 def test_paper(variant, net, rows, quick):
     tuner = FairAugmentFineTuner.paper(net, variant, **quick)
     tuner.set_params(reactivator__max_epochs=1, reactivator__steps_per_epoch=2)
-    assert tuner.joint == (variant == "joint")
+    assert tuner.augmenter.joint == (variant == "joint")
     assert tuner.augmenter.direction == "away"
     assert (tuner.augmenter.weighting is None) == (variant == "unif")
     assert (tuner.augmenter.flip_probability is None) == (variant == "ind")
@@ -497,6 +501,64 @@ def test_no_teacher_without_distillation(net, rows, quick):
     assert not hasattr(tuner, "rule_")
 
 
+# -- what predicts ------------------------------------------------------------
+
+
+def test_the_rule_predicts_over_the_network_as_given(net, rows, quick):
+    tuner = FairAugmentFineTuner(
+        net, result="rule", tolerance=quick["tolerance"], random_state=0
+    )
+    tuner.fit(rows.X, rows.y, sensitive_features=rows.group)
+    assert tuner.result_ == "rule"
+    for name, value in state(net).items():
+        assert torch.equal(state(tuner.net_)[name], value)
+    assert len(tuner.history_) == 3  # nothing was trained
+    assert (tuner.objective_, tuner.bias_) == (tuner.rule_.objective, tuner.rule_.bias)
+    assert tuner.threshold_ == 0.5
+    # The scores are the teacher's, which a network can only come near to.
+    scores = tuner.decision_function(rows.X)
+    log_proba = predict_log_proba(net, torch.from_numpy(rows.X)).double().numpy()
+    expected = tuner._predictor.scores(log_proba, rows.X.astype(float))
+    np.testing.assert_allclose(scores, expected, atol=1e-9)
+    np.testing.assert_array_equal(tuner.predict(rows.X), (scores > 0).astype(int))
+    again = pickle.loads(pickle.dumps(tuner))
+    np.testing.assert_array_equal(again.decision_function(rows.X), scores)
+
+
+def test_the_rule_of_several_classes(rows, quick):
+    y = rows.y + (rows.X[:, 2] > 0)
+    net = logits(3).fit(rows.X, y)
+    tuner = FairAugmentFineTuner(net, result="rule", tolerance=0.9, random_state=0)
+    tuner.fit(rows.X, y, sensitive_features=rows.group)
+    proba = tuner.predict_proba(rows.X)
+    np.testing.assert_allclose(proba.sum(1), 1)
+    np.testing.assert_array_equal(tuner.predict(rows.X), proba.argmax(1))
+
+
+@pytest.mark.parametrize(("network", "kept"), [(0.899, "network"), (0.896, "rule")])
+def test_the_best_is_the_network_unless_it_is_behind(
+    network, kept, net, rows, quick, monkeypatch
+):
+    """No warning of a network far behind, which is not what predicts."""
+    tuner = FairAugmentFineTuner(net, result="best", **quick)
+    teach(tuner, rows, monkeypatch, 0.9, [network, network])
+    assert tuner.result_ == kept
+    assert tuner.objective_ == (0.9 if kept == "rule" else network)
+    assert (tuner._predictor is None) == (kept == "network")
+    assert tuner.predict(rows.X).shape == (240,)
+
+
+def test_the_rule_needs_a_teacher_and_no_training(net, rows, quick):
+    fit = {"X": rows.X, "y": rows.y, "sensitive_features": rows.group}
+    for result in ("rule", "best"):
+        with pytest.raises(ValueError, match=rf"result='{result}' needs the fair rule"):
+            FairAugmentFineTuner(net, result=result, distillation=0.0).fit(**fit)
+    with pytest.raises(ValueError, match=r"\(lr=0\.1\) has no effect with result='rule'"):
+        FairAugmentFineTuner(net, result="rule", lr=0.1).fit(**fit)
+    tuner = FairAugmentFineTuner(net, **quick)
+    assert tuner.fit(**fit).result_ == "network"
+
+
 # -- rounds of fine-tuning ----------------------------------------------------
 
 
@@ -511,12 +573,12 @@ def teach(tuner, rows, monkeypatch, teacher, networks):
         return True
 
     def offer_net(self):
-        verdict = judge(self)
-        self.verdict = replace(self.verdict, objective=0.6)  # of the biased network
-        return verdict
+        result = offer(self)
+        self.best.verdict = replace(self.best.verdict, objective=0.6)  # the biased network's
+        return result
 
-    judge = Best.offer_net
-    monkeypatch.setattr(Best, "offer_net", offer_net)
+    offer = DebiasingTask.offer_net
+    monkeypatch.setattr(DebiasingTask, "offer_net", offer_net)
     monkeypatch.setattr("skfairaug._finetuner.fine_tune", fine_tune)
     tuner.set_params(max_epochs=None)
     tuner.fit(rows.X, rows.y, sensitive_features=rows.group)
@@ -556,24 +618,21 @@ def test_rounds_are_trained(net, rows, quick):
 # -- callbacks and Ctrl-C -----------------------------------------------------
 
 CALLBACKS = {
-    "early stopping": lambda path: EarlyStopping(patience=1, threshold=10.0),
-    "schedule": lambda path: LRScheduler("StepLR", step_size=1),
-    "schedule per batch": lambda path: LRScheduler(
-        "CosineAnnealingLR", T_max=9, step_every="batch"
-    ),
-    "scoring": lambda path: EpochScoring("balanced_accuracy", lower_is_better=False),
-    "scoring of training": lambda path: EpochScoring(
+    "early stopping": lambda: EarlyStopping(patience=1, threshold=10.0),
+    "schedule": lambda: LRScheduler("StepLR", step_size=1),
+    "schedule per batch": lambda: LRScheduler("CosineAnnealingLR", T_max=9, step_every="batch"),
+    "scoring": lambda: EpochScoring("balanced_accuracy", lower_is_better=False),
+    "scoring of training": lambda: EpochScoring(
         "accuracy", on_train=True, lower_is_better=False, name="train_acc"
     ),
-    "progress": lambda path: ProgressBar(),
-    "checkpoint": lambda path: Checkpoint(dirname=path, monitor="valid_loss_best"),
-    "clipping": lambda path: GradientNormClipping(1.0),
+    "progress": lambda: ProgressBar(),
+    "clipping": lambda: GradientNormClipping(1.0),
 }
 
 
 @pytest.mark.parametrize("make", CALLBACKS.values(), ids=CALLBACKS)
-def test_callbacks(make, rows, quick, tmp_path):
-    callback = make(tmp_path)
+def test_callbacks(make, rows, quick):
+    callback = make()
     net = logits(callbacks=[("mine", callback)])
     net.fit(rows.X, rows.y)
     n_epochs = len(net.history)
@@ -583,8 +642,29 @@ def test_callbacks(make, rows, quick, tmp_path):
     assert len(tuned) == 2
     if isinstance(callback, EpochScoring):
         assert all(0 <= row[callback.name or "balanced_accuracy"] <= 1 for row in tuned)
-    if isinstance(callback, Checkpoint):
-        assert (tmp_path / "params.pt").exists()
+
+
+def test_nothing_is_written_to_what_is_the_callers(rows, quick, tmp_path):
+    """Nor is the net read from a file in the middle of it."""
+    checkpoint = Checkpoint(dirname=tmp_path, monitor=None)
+    written = []
+    writer = Bunch(add_scalar=lambda *args, **kwargs: written.append(args), close=list)
+    net = logits(
+        callbacks=[
+            checkpoint,
+            TrainEndCheckpoint(dirname=tmp_path / "end"),
+            LoadInitState(checkpoint),
+            TensorBoard(writer),
+        ]
+    ).fit(rows.X, rows.y)
+    assert written
+    written.clear()
+    files = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    assert len(files) > 4
+    tuner = FairAugmentFineTuner(net, **quick)
+    tuner.fit(rows.X, rows.y, sensitive_features=rows.group)
+    assert {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()} == files
+    assert not written
 
 
 class Interrupt(Callback):
@@ -603,7 +683,9 @@ def test_ctrl_c_keeps_the_best_network_so_far(rows, quick):
     net = logits(callbacks=[callback]).fit(rows.X, rows.y)
     callback.armed = True
     tuner = FairAugmentFineTuner(net, **quick)
-    tuner.fit(rows.X, rows.y, sensitive_features=rows.group)
+    with pytest.warns(ConvergenceWarning, match="the training was interrupted") as caught:
+        tuner.fit(rows.X, rows.y, sensitive_features=rows.group)
+    assert caught[0].filename == __file__
     done = [row for row in tuner.history_ if row.get("phase") == "fine-tune"]
     assert len(done) == 1
     assert tuner.objective_ >= done[0]["expected_phi"]
@@ -619,7 +701,8 @@ def test_ctrl_c_while_the_mask_is_learnt(net, rows, quick, monkeypatch):
 
     monkeypatch.setattr("skfairaug._reactivator.record", interrupt)
     tuner = FairAugmentFineTuner(net, **quick, reactivator=MaskReactivator(steps_per_epoch=2))
-    tuner.fit(rows.X, rows.y, sensitive_features=rows.group)
+    with pytest.warns(ConvergenceWarning, match="the training was interrupted"):
+        tuner.fit(rows.X, rows.y, sensitive_features=rows.group)
     assert len(calls) == 1
     assert {row.get("phase") for row in tuner.history_} == {None}
     assert tuner.predict(rows.X).shape == (240,)

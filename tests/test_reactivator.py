@@ -8,7 +8,6 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
 from skfairaug import MaskReactivator
-from skfairaug._inputs._encoder import Encoder, find_head
 from skfairaug._inputs._models import predict_log_proba
 from skfairaug._inputs._rows import TensorRows
 from skfairaug._reactivator import masked_state
@@ -106,15 +105,6 @@ def test_any_classifier_can_follow(reactivator, rows):
     assert model.score(rows.X, rows.y) > 0.7
     Z = model[0].transform(rows.X)
     np.testing.assert_array_equal(model.predict(rows.X), model[1].predict(Z))
-
-
-def test_layer_chooses_the_representation(reactivator, rows):
-    fit(reactivator.set_params(layer="body.0"), rows)
-    np.testing.assert_allclose(reactivator.transform(rows.X), rows.X)
-    assert len(reactivator.get_feature_names_out()) == 4
-    net, X = reactivator.net_, torch.from_numpy(rows.X)
-    assert find_head(net, TensorRows(X), "body.0") is net.module_.body[0]
-    assert Encoder(net, net.module_.head)(X).shape == (240, 8)
 
 
 @pytest.mark.parametrize(

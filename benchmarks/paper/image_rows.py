@@ -195,7 +195,7 @@ def cifar_methods(scale, net, n_train):
         "Proposed ind": proposed("ind", scale, counterfactual=to_gray),
         **tuned,
         f"{OURS}, joint": ours(
-            scale, joint=True, augmenter=AdversarialAugmenter(radius=2 / 255, n_steps=2)
+            scale, augmenter=AdversarialAugmenter(radius=2 / 255, n_steps=2, joint=True)
         ),
         # Here a function takes the group out of an image, which no table may leave out.
         "Baseline, gray": make_pipeline(gray, net),

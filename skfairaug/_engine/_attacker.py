@@ -7,6 +7,10 @@ from skfairaug._engine._debiasing_task import Batch
 from skfairaug._inputs._contexts import frozen
 from skfairaug._inputs._encoder import Encoder, find_head, find_layer
 from skfairaug._inputs._groups import column_indices
+from skfairaug._inputs._parameters import check_idle
+from skfairaug._inputs._rows import (
+    StreamedRows,
+)
 from skfairaug.steps.attack import NORMS, global_attack, partner_means
 from skfairaug.steps.importance import counterfactual_gap, importance_weights
 from skfairaug.steps.select import reward
@@ -15,11 +19,12 @@ from skfairaug.steps.select import reward
 class Attacker:
     """An augmenter's parameters at work on a task: attacks rows, weighs and batches them."""
 
-    def __init__(self, augmenter, task, layer=None):
+    def __init__(self, augmenter, task, generator=None):
+        check_combination(augmenter)
         self.task = task
         self.params = augmenter
-        head = find_head(task.net, task.X, augmenter.layer or layer)
-        self.encoder = Encoder(task.net, head)
+        self.generator = task.generator if generator is None else generator
+        self.encoder = Encoder(task.net, find_head(task.net, task.X))
         self.norms = check_norms(augmenter.norm)
         check_clip(augmenter.clip)
         self.point = attack_point(augmenter, task)
@@ -27,7 +32,9 @@ class Attacker:
         self.movable = None  # a layer's output is nowhere fixed
         if augmenter.input_layer is None:
             self.movable = movable_inputs(augmenter.perturb, task)
-        self.probabilities = torch.full((len(self.norms),), 1.0 / len(self.norms))
+        self.probabilities = torch.full(
+            (len(self.norms),), 1.0 / len(self.norms), device=task.X.device
+        )
         self.targets = None
 
     def radius(self, norm):
@@ -52,7 +59,7 @@ class Attacker:
             groups,
             n_partners=params.n_partners,
             flip_probability=flip,
-            generator=task.generator,
+            generator=self.generator,
         )
         self.targets = means.new_zeros(len(task.y), means.shape[1])
         self.targets[rows] = means
@@ -77,21 +84,37 @@ class Attacker:
                 direction=params.direction,
                 movable=self.movable,
                 clip=self.clip,
-                generator=self.task.generator,
+                generator=self.generator,
+            )
+
+    def teach(self, X_adv):
+        """The fair rule's targets of all attacked rows of a table, which are rows themselves.
+
+        None where the teacher is no function of such rows: a row then keeps its source's.
+        """
+        task = self.task
+        if task.rule is None or not task.X.is_table or isinstance(self.point, LayerPoint):
+            return None
+        targets = torch.zeros_like(task.teacher)
+        targets[task.train] = task.rule_targets(X_adv[task.train])
+        return targets
+
+    def check_rows(self):
+        """Raise where the rows cannot all be attacked at once."""
+        if isinstance(self.task.X, StreamedRows):
+            raise ValueError(
+                "the rows of a Dataset are attacked as they come: give FairAugmentFineTuner an "
+                "AdversarialAugmenter(joint=True), or pass the rows as an array."
             )
 
     def attack_all(self):
         """Counterparts of all training rows, each by one norm at random."""
         task, out = self.task, None
-        if not task.X.in_memory:
-            raise ValueError(
-                "the rows of a Dataset are attacked as they come: use joint=True, or pass "
-                "the rows as an array."
-            )
+        self.check_rows()
         kinds = torch.randint(
             len(self.norms),
             (len(task.train),),
-            generator=task.generator,
+            generator=self.generator,
             device=task.X.device,
         )
         for kind, norm in enumerate(self.norms):
@@ -140,12 +163,13 @@ class Attacker:
             gap_scale=self.params.gap_scale,
         )
 
-    def batches(self, n_batches, batch_size, X_adv=None):
+    def batches(self, n_batches, batch_size, X_adv=None, targets=None):
         """An epoch of batches, real rows first and adversarial ones behind.
 
         `X_adv` holds the attacked rows of the sequential schedule. None attacks each
         batch under the current network (joint training), by a norm drawn by its
-        probability.
+        probability. `targets` are the teacher's of the attacked rows; None gives a row
+        those of its source.
         """
         task = self.task
         if X_adv is None:
@@ -168,7 +192,11 @@ class Attacker:
             importance = None
             if self.params.weighting in ("loss", "gradient"):
                 importance = self._batch_importance(X_made, values, sources, len(rows))
-            yield Batch(X, torch.cat([rows, sources]), len(rows), importance, context)
+            taught = targets
+            if targets is not None:
+                taught = torch.cat([task.teacher[rows], targets[sources]])
+            everything = torch.cat([rows, sources])
+            yield Batch(X, everything, len(rows), importance, context, taught)
 
     def _batch_importance(self, X, values, rows, n_real):
         """Eq. 10 on the adversarial part of a batch; real rows weigh 1."""
@@ -193,11 +221,18 @@ class Attacker:
                 -self._predict_proba(X, values).log().gather(1, task.y[rows, None]).mean()
                 for values in attacked
             ]
-        device = task.X.device
-        probabilities = self.probabilities.to(device)
-        drawn = torch.multinomial(probabilities, 1, generator=task.generator)
-        self.probabilities = reward(probabilities, torch.stack(losses).argmax())
+        drawn = draw_one(self.probabilities, self.generator)
+        self.probabilities = reward(self.probabilities, torch.stack(losses).argmax())
         return torch.stack(attacked).index_select(0, drawn).squeeze(0)
+
+
+def draw_one(probabilities, generator):
+    """One position, of shape (1,), drawn by its probability.
+
+    As `torch.multinomial` draws it, whose checks of its input wait for the device.
+    """
+    waiting = torch.empty_like(probabilities).exponential_(1.0, generator=generator)
+    return (probabilities / waiting).argmax(keepdim=True)
 
 
 def attack_point(augmenter, task):
@@ -218,6 +253,25 @@ def attack_point(augmenter, task):
     return LayerPoint(task.net, layer, next(iter(task.X.at(task.train).chunks())))
 
 
+#: Parameters of the attack alone, which n_steps=0 switches off.
+OF_THE_ATTACK = (
+    "radius",
+    "step_size",
+    "direction",
+    "n_partners",
+    "flip_probability",
+    "perturb",
+)
+
+
+def check_combination(augmenter):
+    """Raise where a parameter of an augmenter is without effect beside another one."""
+    if augmenter.n_steps == 0:
+        check_idle(augmenter, OF_THE_ATTACK, "with n_steps=0, which attacks nothing.")
+    if augmenter.input_layer is not None:
+        check_idle(augmenter, ("perturb",), "with input_layer: all of its output moves.")
+
+
 def check_norms(norm):
     """Tuple of attack types."""
     norms = (norm,) if isinstance(norm, str) else tuple(norm)
@@ -234,10 +288,16 @@ def check_clip(clip):
 
 def movable_inputs(perturb, task):
     """Bool tensor over the columns that an attack may change; None means all inputs."""
-    if not task.X.is_table or (isinstance(perturb, str) and perturb == "all"):
+    table, named = task.X.is_table, not isinstance(perturb, str)
+    if named and not table:
+        raise ValueError(
+            f"perturb={perturb!r} names columns of a table, and X is none: its rows move as a "
+            "whole."
+        )
+    if not table or (not named and perturb == "all"):
         return None
     X = task.X.tensor
-    if isinstance(perturb, str):
+    if not named:
         low, high = X.amin(0), X.amax(0)
         binary = torch.ones(X.shape[1], dtype=torch.bool, device=X.device)
         for part in task.X.chunks():

@@ -3,6 +3,7 @@
 import warnings
 
 import numpy as np
+from sklearn.exceptions import ConvergenceWarning
 
 from skfairaug.exceptions import FairnessNotReachedWarning
 from skfairaug.metrics._rows_needed import rows_needed
@@ -54,6 +55,22 @@ def warn_unless_reached(verdict, goal, selection, *, remedies, stacklevel):
         f"(chance is {chance:.3f}), and is inside with probability {verdict.probability:.2f}. "
         f"{_rows_wanted(goal, selection)}Otherwise {remedies}",
         FairnessNotReachedWarning,
+        stacklevel=stacklevel + 1,
+    )
+
+
+def warn_interrupted(*, stacklevel):
+    """Say that Ctrl-C ended the training, and that the result is the best until then.
+
+    Parameters
+    ----------
+    stacklevel : int
+        See `warnings.warn`; 1 is the caller of this function.
+    """
+    warnings.warn(
+        "the training was interrupted (KeyboardInterrupt): what is kept is the best network "
+        "until then. Fit again for the whole training.",
+        ConvergenceWarning,
         stacklevel=stacklevel + 1,
     )
 

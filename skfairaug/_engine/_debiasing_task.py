@@ -1,17 +1,18 @@
 """What every debiasing step works on: rows on the device, groups, and the best so far."""
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
 import torch
+from sklearn.utils import check_random_state
 
 from skfairaug._engine._fair_rule import FairRule
-from skfairaug._engine._selection import Goal, Selection
-from skfairaug._engine._training import CellSampler, Trainer
+from skfairaug._engine._selection import Best, Goal, Selection
+from skfairaug._engine._training import CellSampler, record
 from skfairaug._inputs._contexts import frozen
 from skfairaug._inputs._encoder import Encoder, find_head
 from skfairaug._inputs._models import log_probabilities, predict_log_proba
@@ -59,12 +60,13 @@ class DebiasingTask:
     group_values: torch.Tensor
     generator: torch.Generator
     measure: torch.Tensor
-    best: "Best" = field(init=False)
+    best: Best = field(init=False)
     teacher: torch.Tensor | None = None  # class probabilities for every row
     rule: FairRule | None = None  # what they come from
+    interrupted: bool = False  # by Ctrl-C
 
     def __post_init__(self):
-        self.best = Best(self)
+        self.best = Best(self.judge)
 
     @cached_property
     def cells(self):
@@ -83,8 +85,8 @@ class DebiasingTask:
         Classes weigh the same (balanced accuracy is the aim), and groups within a class as
         they occur or, where the goal balances cells, the same too.
         """
-        sizes = torch.bincount(self.cells, minlength=self.n_classes * self.n_groups)
-        sizes = sizes.view(self.n_classes, self.n_groups).float()
+        sizes = self.counts[0].T if self.n_classes == 2 else self.counts[..., 1]
+        sizes = sizes.float()  # of every (label, group) cell
         if self.goal.balance == "cells":
             sizes = (sizes > 0).float()
         return (sizes / sizes.sum(1, keepdim=True)).flatten()
@@ -149,7 +151,7 @@ class DebiasingTask:
         y, groups, labelled = (
             values.cpu().numpy() for values in (self.y, self.groups, labelled)
         )
-        log_proba, columns = self._read(self.X)
+        log_proba, columns = read(self.net, self.X)
         scores = self.rule.fit(log_proba, columns, y, groups, labelled=labelled)
         self.teacher = self._targets(scores)
         unknown = groups < 0
@@ -171,14 +173,9 @@ class DebiasingTask:
         )
         return (scales[self.groups] * log_proba + offsets[self.groups]).softmax(1)
 
-    def _read(self, X):
-        """Class log-probabilities of rows, and what their group is read from, on the host."""
-        log_proba = predict_log_proba(self.net, X)
-        columns = X.columns
-        if columns is None:
-            with frozen(self.net.module_):
-                columns = Encoder(self.net, find_head(self.net, X)).all_rows(X)
-        return tuple(one.double().cpu().numpy() for one in (log_proba, columns))
+    def rule_targets(self, X):
+        """What the fair rule, as teacher, says of rows that it was not fitted to."""
+        return self._targets(self.rule.scores(*read(self.net, X)))
 
     def _targets(self, scores):
         """Class probabilities that the rule's scores stand for, on the device."""
@@ -197,7 +194,7 @@ class DebiasingTask:
             self.train,
             generator=self.generator,
         )
-        targets = self._targets(self.rule.scores(*self._read(TensorRows(X))))
+        targets = self.rule_targets(TensorRows(X))
         cells = self.cells[rows]
         everything = torch.arange(len(rows), device=rows.device)
         sampler = CellSampler(cells, everything, self.generator)
@@ -208,9 +205,14 @@ class DebiasingTask:
 
         return batches
 
+    @property
+    def has_images(self):
+        """Whether rows have several dimensions, as images have."""
+        return (self.X.ndim or 0) > 2
+
     def recipe(self, lr, train_mode):
         """Learning rate and mode of fine-tuning, chosen by the kind of rows where None."""
-        images = (self.X.ndim or 0) > 2
+        images = self.has_images
         return {
             "lr": lr or (1e-3 if images else 3e-3),
             "train_mode": images if train_mode is None else train_mode,
@@ -240,14 +242,41 @@ class DebiasingTask:
             )
         return loss
 
-    def offer_net(self, phase):
-        """Judge the net as it stands, and give it a row of its own in the history.
+    def generator_of(self, random_state):
+        """A step's own source of randomness; None where it has none."""
+        if random_state is None:
+            return None
+        seed = int(check_random_state(random_state).randint(np.iinfo(np.int32).max))
+        return torch.Generator(self.X.device).manual_seed(seed)
+
+    @contextmanager
+    def until_interrupted(self):
+        """Let Ctrl-C end the block and nothing else: the best so far is kept."""
+        try:
+            yield
+        except KeyboardInterrupt:
+            self.interrupted = True
+
+    def judge(self, log_proba):
+        """Verdict on the net, given its class log-probabilities of the selection rows."""
+        if len(self.measure):
+            seen = predict_log_proba(self.net, self.X.at(self.measure))
+            log_proba = torch.cat([log_proba, seen])
+        log_proba = log_proba.double().cpu().numpy()
+        if self.n_classes == 2:
+            log_proba = log_proba[:, 1] - log_proba[:, 0]
+        return self.selection.choose([log_proba])
+
+    def offer_net(self, phase=None):
+        """Judge the net as it stands, and with a phase give it a row in the history.
 
         Returns its class log-probabilities of the selection rows, and the verdict.
         """
         net = self.net
         log_proba = predict_log_proba(net, self.X.at(self.select))
-        verdict = self.best.offer(log_proba, net.module_.state_dict)
+        verdict = self.best.offer(log_proba, net.module_.state_dict())
+        if phase is None:
+            return log_proba, verdict
         net.history.new_epoch()
         net.history.record("epoch", len(net.history))
         record(net.history, verdict, phase)
@@ -258,94 +287,10 @@ class DebiasingTask:
         return log_probabilities(self.net, self.net.infer(X)).exp()
 
 
-class Best:
-    """Keeps the best network seen so far, by expected Phi on the selection rows."""
-
-    def __init__(self, task):
-        self.task = task
-        self.verdict = None
-        self.state = None
-
-    def judge(self, log_proba):
-        """Verdict on class log-probabilities of the selection rows."""
-        task = self.task
-        if len(task.measure):
-            seen = predict_log_proba(task.net, task.X.at(task.measure))
-            log_proba = torch.cat([log_proba, seen])
-        log_proba = log_proba.double().cpu().numpy()
-        if task.n_classes == 2:
-            log_proba = log_proba[:, 1] - log_proba[:, 0]
-        return task.selection.choose([log_proba])
-
-    def offer(self, log_proba, state_dict):
-        """Judge a network; keep a copy of its weights if none was better."""
-        verdict = self.judge(log_proba)
-        if self.verdict is None or self._key(verdict) > self._key(self.verdict):
-            self.verdict = verdict
-            self.state = {k: v.detach().clone() for k, v in state_dict().items()}
-        return verdict
-
-    def _key(self, verdict):
-        """Inside the tolerance by the objective; outside it by the smallest bias."""
-        inside = verdict.reached
-        return inside, verdict.objective if inside else -abs(verdict.apparent_bias)
-
-    def offer_net(self):
-        """Judge the task's net as it stands."""
-        task = self.task
-        log_proba = predict_log_proba(task.net, task.X.at(task.select))
-        return self.offer(log_proba, task.net.module_.state_dict)
-
-    def restore(self):
-        """Load the best weights into the task's net."""
-        self.task.net.module_.load_state_dict(self.state)
-
-
-def fine_tune(task, make_epoch, loss, *, done=None, **training):
-    """Train the task's net, which is a candidate for the best after every epoch.
-
-    Parameters
-    ----------
-    task : DebiasingTask
-        Its net is changed.
-    make_epoch : callable
-        ``make_epoch(epoch)`` yields the batches of an epoch.
-    loss : callable
-        ``loss(log_proba, batch)`` is the scalar to minimise.
-    done : callable, default=None
-        ``done(log_proba, verdict)`` says after each epoch whether it was the last; it
-        receives the class log-probabilities of the selection rows.
-    **training : dict
-        Parameters of :class:`~skfairaug._engine._training.Trainer`.
-
-    Returns
-    -------
-    finished : bool
-        False where Ctrl-C ended the training.
-    """
-    net = task.net
-    trainer = Trainer(net, task.X, task.y, **training)
-
-    def steps(epoch):
-        for batch in make_epoch(epoch):
-
-            def loss_of(output, batch=batch):
-                return loss(log_probabilities(net, output), batch)
-
-            with batch.context:
-                yield batch.X, task.y[batch.rows], loss_of
-
-    def judge(log_proba):
-        verdict = task.best.offer(log_proba, net.module_.state_dict)
-        record(net.history, verdict, "fine-tune")
-        return done is not None and done(log_proba, verdict)
-
-    return trainer.run(steps, judge, task.select)
-
-
-def record(history, verdict, phase):
-    """Add a verdict to the last row of a skorch history."""
-    history.record("phase", phase)
-    history.record("bias", verdict.bias)
-    history.record("balanced_accuracy", verdict.balanced_accuracy)
-    history.record("expected_phi", verdict.objective)
+def read(net, X):
+    """Class log-probabilities of rows, and what their group is read from, on the host."""
+    log_proba, columns = predict_log_proba(net, X), X.columns
+    if columns is None:
+        with frozen(net.module_):
+            columns = Encoder(net, find_head(net, X)).all_rows(X)
+    return tuple(one.double().cpu().numpy() for one in (log_proba, columns))

@@ -10,7 +10,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 from skorch import NeuralNetBinaryClassifier
 
-from skfairaug._engine._claims import store_claims, warn_unless_reached
+from skfairaug._engine._claims import store_claims, warn_interrupted, warn_unless_reached
 from skfairaug._engine._debiasing_task import DebiasingTask
 from skfairaug._engine._decisions import DecidesByScore
 from skfairaug._engine._export import Deployable, export_net
@@ -50,6 +50,7 @@ from skfairaug._inputs._models import (
     train_net,
     unwrap,
 )
+from skfairaug._inputs._parameters import check_idle, check_nested
 from skfairaug._inputs._rows import on_device
 from skfairaug.metrics._constraints import get_constraint
 from skfairaug.steps.importance import group_columns
@@ -136,6 +137,9 @@ class NetHolder(BaseEstimator):
 
     def _check_tolerance(self):
         check_tolerance(self.tolerance)
+
+    def __sklearn_is_fitted__(self):
+        return hasattr(self, "net_")  # the last thing that fit sets
 
     def _draw_seed(self):
         random_state = check_random_state(self.random_state)
@@ -224,6 +228,7 @@ class NetHolder(BaseEstimator):
                 "Pass an unfitted net to search over its parameters: it is trained "
                 "inside fit."
             )
+        check_nested(self, params)
         return super().set_params(**params)
 
 
@@ -285,20 +290,25 @@ class BaseIntraProcessor(
         Returns
         -------
         self : object
-            Fitted estimator.
+            Fitted estimator. Ctrl-C ends the training, not the fit: the best network so far
+            is kept, and a ConvergenceWarning says so.
         """
         for step in self.get_params(deep=False).values():
             if isinstance(step, NetHolder):
                 step._validate_params()
+        if is_fitted_net(self.estimator) and hasattr(self, "debias_fraction"):
+            check_idle(
+                self, ("debias_fraction",), "where the net is fitted: all rows debias it."
+            )
         rows = self._validate_rows(X, y, sensitive_features)
         held_out = check_held_out(held_out, len(rows.y))
         self._check_cells(rows, held_out & (rows.groups.codes >= 0))
         seed = self._draw_seed()
         with isolated_random_state(seed):
             task = self._start(rows, held_out, seed)
-            task.best.offer_net()
+            task.offer_net()
             self._debias(task)
-            task.best.restore()
+            task.net.module_.load_state_dict(task.best.state)
         self._store(task)
         return self
 
@@ -329,11 +339,13 @@ class BaseIntraProcessor(
     def _store(self, task):
         verdict = task.best.verdict
         task.net.module_.eval()
-        self.net_ = task.net
         self.history_ = task.net.history
         self._log_odds = np.clip(verdict.log_odds, -LARGEST, LARGEST)
         self._signature = read_signature(task.net, task.X)
         store_claims(self, verdict)
+        self.net_ = task.net
+        if task.interrupted:
+            warn_interrupted(stacklevel=4)
         warn_unless_reached(
             verdict, task.goal, task.selection, remedies=self._remedies, stacklevel=4
         )  # _store, fit, what `fits` puts around it, the caller

@@ -15,7 +15,7 @@ def fits(method):
 
     @wraps(method)
     def fit(self, *args, **kwargs):
-        with _nothing_kept_on_failure(self):
+        with _whole_or_nothing(self):
             if not get_config()["skip_parameter_validation"]:
                 self._validate_params()
             return method(self, *args, **kwargs)
@@ -24,14 +24,20 @@ def fits(method):
 
 
 @contextmanager
-def _nothing_kept_on_failure(estimator):
-    """Take the fitted attributes away if the block raises, an interrupt included."""
+def _whole_or_nothing(estimator):
+    """Forget an earlier fit, and this one if the block raises, an interrupt included."""
+    _forget(estimator)
     before = set(vars(estimator))
     try:
         yield
     except BaseException:
-        for name in list(vars(estimator)):
-            fitted = name.endswith("_") and not name.startswith("__")
-            if fitted or name not in before:
-                delattr(estimator, name)
+        _forget(estimator)
+        for name in vars(estimator).keys() - before:
+            delattr(estimator, name)
         raise
+
+
+def _forget(estimator):
+    for name in list(vars(estimator)):
+        if name.endswith("_") and not name.startswith("__"):
+            delattr(estimator, name)

@@ -208,6 +208,41 @@ class Selection:
         return gap, error, *two
 
 
+class Best:
+    """Keeps the best of what is offered, by expected Phi on the rows that choose.
+
+    Parameters
+    ----------
+    judge : callable
+        ``judge(log_proba)`` is the Verdict on class log-probabilities of those rows.
+
+    Attributes
+    ----------
+    verdict : Verdict or None
+        On the best so far.
+    state : dict of str to Tensor
+        A copy of what made it: the weights of a network, or a mask.
+    """
+
+    def __init__(self, judge):
+        self.judge = judge
+        self.verdict = None
+        self.state = None
+
+    def offer(self, log_proba, state):
+        """Judge a candidate; keep a copy of its state if none was better."""
+        verdict = self.judge(log_proba)
+        if self.verdict is None or self._key(verdict) > self._key(self.verdict):
+            self.verdict = verdict
+            self.state = {name: value.detach().clone() for name, value in state.items()}
+        return verdict
+
+    def _key(self, verdict):
+        """Inside the tolerance by the objective; outside it by the smallest bias."""
+        inside = verdict.reached
+        return inside, verdict.objective if inside else -abs(verdict.apparent_bias)
+
+
 def _cut_offs(scores):
     """Cut-offs at equal steps of the ranks, with one below all and one above all."""
     ordered = np.sort(scores)

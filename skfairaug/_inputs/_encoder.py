@@ -5,20 +5,17 @@ import torch
 from skfairaug._inputs._models import plain, predict_log_proba, uncompiled
 
 
-def find_head(net, X, layer=None):
-    """Return the net's last linear layer: what comes before it is the encoder f'.
+def find_head(net, X):
+    """Return the net's last layer: what comes before it is the encoder f'.
 
-    The last ``nn.Linear`` *executed* in a forward pass, or the module called
-    `layer` (a name as in ``module.named_modules()``).
+    The last ``nn.Linear`` *executed* in a forward pass. A net without one may end in a
+    convolution or a layer of its own: the last part then that has a matrix of weights.
     """
-    if layer is not None:
-        return find_layer(net, layer)
-    modules = dict(plain(net.module_).named_modules())
     executed = []
     hooks = [
-        module.register_forward_pre_hook(lambda module, _: executed.append(module))
-        for module in modules.values()
-        if isinstance(module, torch.nn.Linear)
+        part.register_forward_pre_hook(lambda part, _: executed.append(part))
+        for part in net.module_.modules()
+        if any(weight.ndim > 1 for weight in part.parameters(recurse=False))
     ]
     try:
         with uncompiled(net):
@@ -26,13 +23,13 @@ def find_head(net, X, layer=None):
     finally:
         for hook in hooks:
             hook.remove()
+    linear = [part for part in executed if isinstance(part, torch.nn.Linear)]
     if not executed:
         raise ValueError(
-            "the net has no nn.Linear layer, so its representation is not known. "
-            "Name the layer whose input is the representation: layer='...', one of "
-            f"{sorted(name for name in modules if name)}."
+            "the net has no layer with a matrix of weights, so its representation is not "
+            f"known; its parts are {sorted(type(p).__name__ for p in net.module_.modules())}."
         )
-    return executed[-1]
+    return (linear or executed)[-1]
 
 
 def weight_layers(module):

@@ -36,7 +36,7 @@ def one_thread():
 def _raising_interrupts():
     """Raise KeyboardInterrupt again after the block, where an estimator made do with it.
 
-    Networks keep the best of an interrupted training by design, and nothing about them
+    Networks keep the best of an interrupted training by design, and no attribute of theirs
     says that it was cut short.
     """
     handler = signal.getsignal(signal.SIGINT)

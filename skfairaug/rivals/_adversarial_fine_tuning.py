@@ -7,8 +7,9 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from skfairaug._engine._debiasing_task import Batch, fine_tune
+from skfairaug._engine._debiasing_task import Batch
 from skfairaug._engine._parameters import parameters
+from skfairaug._engine._training import fine_tune
 from skfairaug._inputs._contexts import evaluating
 from skfairaug._inputs._encoder import Encoder, find_head
 from skfairaug._inputs._intervals import Interval
@@ -44,9 +45,6 @@ class AdversarialFineTuning(FineTuning):
         Hidden layers of the critic.
     batch_size : int, default=64
         Rows of a batch, drawn as they occur.
-    layer : str, default=None
-        Name of the module whose input is the representation; None finds the last
-        linear layer.
 
     Notes
     -----
@@ -108,13 +106,12 @@ class AdversarialFineTuning(FineTuning):
         "critic_lr": [Interval(Real, 0, None, closed="neither")],
         "critic_width": [Interval(Integral, 1, None, closed="left")],
         "critic_depth": [Interval(Integral, 0, None, closed="left")],
-        "layer": [str, None],
     }
 
     def _debias(self, task):
         if not self.max_epochs:
             return
-        head = find_head(task.net, task.X, self.layer)
+        head = find_head(task.net, task.X)
         encoder = Encoder(task.net, head)
         with torch.no_grad():
             n_inputs = encoder(task.X[task.train[:1]]).shape[1] * self.batch_size

@@ -1,14 +1,12 @@
 """Follow the gradient of the bias, or prune by it (Marcinkevics et al. 2022)."""
 
-from contextlib import suppress
 from numbers import Real
 
 import torch
 from sklearn.utils._param_validation import StrOptions
 
-from skfairaug._engine._debiasing_task import fine_tune
 from skfairaug._engine._parameters import parameters
-from skfairaug._engine._training import check_finite
+from skfairaug._engine._training import check_finite, fine_tune
 from skfairaug._inputs._contexts import evaluating
 from skfairaug._inputs._encoder import find_head, weight_layers
 from skfairaug._inputs._intervals import Interval
@@ -39,9 +37,6 @@ class BiasGradientFineTuning(FineTuning):
         as they occur.
     prune_fraction : float, default=0.02
         Share of the hidden units, in (0, 1], to switch off per round; at least one.
-    layer : str, default=None
-        Name of the output layer, whose units are not pruned; None finds the last linear
-        layer.
 
     Attributes
     ----------
@@ -97,11 +92,9 @@ class BiasGradientFineTuning(FineTuning):
     _parameter_constraints = {
         "method": [StrOptions({"gradient", "pruning"})],
         "prune_fraction": [Interval(Real, 0, 1, closed="right")],
-        "layer": [str, None],
     }
 
     def _debias(self, task):
-        vars(self).pop("n_pruned_", None)  # of an earlier fit with the other method
         sign = self._proxy(task, predict_log_proba(task.net, task.X.at(task.select))).sign()
         if self.method == "pruning":
             self._prune(task, sign)
@@ -127,11 +120,11 @@ class BiasGradientFineTuning(FineTuning):
 
     def _prune(self, task, sign):
         net = task.net
-        layers = hidden_layers(net, find_head(net, task.X, self.layer))
+        layers = hidden_layers(net, find_head(net, task.X))
         n_units = sum(len(layer.weight) for layer in layers)
         n_round = max(1, round(self.prune_fraction * n_units))
         self.n_pruned_, pruned = 0, 0
-        with suppress(KeyboardInterrupt):  # the best so far is kept, as in fine-tuning
+        with task.until_interrupted():
             for epoch in range(self.max_epochs):
                 influence = self._influence(task, sign, layers, epoch)
                 removed = switch_off(layers, influence, n_round)

@@ -99,6 +99,11 @@ def add_heads(net, X, n_classes, n_groups, combine):
     X = on_device(net, X)
     check_output(net, X, n_classes)
     head = find_head(net, X)
+    if not isinstance(head, nn.Linear):
+        raise ValueError(
+            "a network with outputs for every group needs an nn.Linear layer as its last; this "
+            f"one ends in {type(head).__name__}."
+        )
     (name,) = (name for name, part in net.module_.named_modules() if part is head)
     parent, _, own = name.rpartition(".")
     new = nn.Linear(head.in_features, n_classes * n_groups, head.bias is not None)

@@ -1,6 +1,5 @@
 """Search the weights of one layer at a time with boosted trees (Savani et al. 2020)."""
 
-from contextlib import suppress
 from numbers import Integral, Real
 
 import numpy as np
@@ -92,7 +91,7 @@ class LayerwiseOptimization(WeightSearch):
     def _debias(self, task):
         random_state = np.random.RandomState(task.generator.initial_seed())
         start = task.best.verdict.objective
-        with suppress(KeyboardInterrupt):  # the best so far is kept, as in fine-tuning
+        with task.until_interrupted():
             for layer in weight_layers(task.net.module_)[: -self.n_layers - 1 : -1]:
                 self._search(task, Box(layer, self, random_state), start, random_state)
 

@@ -2,8 +2,8 @@
 
 from numbers import Real
 
-from skfairaug._engine._debiasing_task import fine_tune
 from skfairaug._engine._parameters import parameters
+from skfairaug._engine._training import fine_tune
 from skfairaug._inputs._intervals import Interval
 from skfairaug.rivals._fine_tuning import FineTuning
 from skfairaug.steps.penalty import weighted_cross_entropy

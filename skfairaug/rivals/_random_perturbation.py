@@ -1,6 +1,5 @@
 """Perturb the weights at random and keep the fairest network (Savani et al. 2020)."""
 
-from contextlib import suppress
 from numbers import Integral, Real
 
 import torch
@@ -58,7 +57,7 @@ class RandomPerturbation(WeightSearch):
     def _debias(self, task):
         parameters = [p for p in task.net.module_.parameters() if p.requires_grad]
         originals = [p.clone() for p in parameters]
-        with suppress(KeyboardInterrupt):  # the best so far is kept, as in fine-tuning
+        with task.until_interrupted():
             for _ in range(self.n_perturbations):
                 for parameter, original in zip(parameters, originals, strict=True):
                     noise = torch.randn(

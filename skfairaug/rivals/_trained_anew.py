@@ -7,10 +7,11 @@ import torch
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 
-from skfairaug._engine._debiasing_task import Batch, fine_tune
+from skfairaug._engine._debiasing_task import Batch
 from skfairaug._engine._estimator import split_cells
 from skfairaug._engine._parameters import parameters
 from skfairaug._engine._selection import Goal
+from skfairaug._engine._training import fine_tune
 from skfairaug._inputs._checks import check_tolerance
 from skfairaug._inputs._intervals import Interval
 from skfairaug._inputs._models import check_output

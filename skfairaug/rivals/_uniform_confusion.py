@@ -31,9 +31,6 @@ class UniformConfusion(TrainedAnew):
         Weight alpha of the confusion in the network's loss.
     domain_lr : float, default=0.01
         Learning rate of Adam for the classifier of groups.
-    layer : str, default=None
-        Name of the module whose input is the representation; None finds the last
-        linear layer.
 
     See Also
     --------
@@ -77,11 +74,10 @@ class UniformConfusion(TrainedAnew):
     _parameter_constraints = {
         "confusion_weight": [Interval(Real, 0, None, closed="left")],
         "domain_lr": [Interval(Real, 0, None, closed="neither")],
-        "layer": [str, None],
     }
 
     def _debias(self, task):
-        head = find_head(task.net, task.X, self.layer)
+        head = find_head(task.net, task.X)
         one = task.X.at(task.train[:1])
         with evaluating(task.net.module_):
             n_inputs = Encoder(task.net, head).all_rows(one).shape[1]

@@ -3,6 +3,7 @@
 import copy
 import pickle
 import re
+import warnings
 
 import joblib
 import numpy as np
@@ -10,7 +11,7 @@ import pandas as pd
 import pytest
 import torch
 from sklearn.base import clone
-from sklearn.exceptions import NotFittedError
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from skorch import NeuralNetClassifier
@@ -99,8 +100,15 @@ def test_net_data_and_random_state_are_untouched(cls, ending, unfitted_net, rows
     )
 
     estimator = make(cls, net)
-    if ending == "error" and cls is FairAugmentFineTuner:
-        with pytest.raises(RuntimeError, match="mine"):
+    trains = cls is not AdversarialAugmenter
+    if trains and (ending == "error" or (ending == "ctrl-c" and cls is MaskReactivator)):
+        # A mask cut short is no step to go on from.
+        with pytest.raises(type(callback.error)):
+            fit(estimator, rows)
+        with pytest.raises(NotFittedError):
+            outputs(estimator, rows.X)
+    elif ending == "ctrl-c" and cls is FairAugmentFineTuner:
+        with pytest.warns(ConvergenceWarning, match="the training was interrupted"):
             fit(estimator, rows)
     else:
         fit(estimator, rows)
@@ -490,7 +498,7 @@ class NoLinear(nn.Module):
         return self.head(Z, Z)
 
 
-NEEDS_LAYER = [
+READS_REPRESENTATION = [
     (AdversarialAugmenter, {}),
     (MaskReactivator, {}),
     (FairAugmentFineTuner, {"augmenter": AdversarialAugmenter(n_steps=2)}),
@@ -503,17 +511,12 @@ def net_without_linear(rows):
     return net.fit(rows.X, rows.y)
 
 
-@pytest.mark.parametrize(("cls", "params"), NEEDS_LAYER)
+@pytest.mark.parametrize(("cls", "params"), READS_REPRESENTATION)
 def test_net_without_a_linear_layer(cls, params, net_without_linear, rows):
-    fit(make(cls, net_without_linear, layer="head", **params), rows)
-    net_without_linear.set_params(callbacks=[NotReached])
-    message = (
-        r"the net has no nn.Linear layer.*layer='...', one of \['body', 'body.0'.*'head'\]"
-    )
-    with pytest.raises(ValueError, match=message):
-        fit(make(cls, net_without_linear, **params), rows)
-    with pytest.raises(ValueError, match="layer='hed' is not a module of the net; it has"):
-        fit(make(cls, net_without_linear, layer="hed", **params), rows)
+    """Its last layer is found all the same."""
+    estimator = fit(make(cls, net_without_linear, **params), rows)
+    if cls is MaskReactivator:
+        assert estimator.transform(rows.X).shape == (240, 9)
 
 
 def test_fine_tuning_alone_needs_no_linear_layer(net_without_linear, rows):
@@ -610,3 +613,166 @@ def test_split_takes_its_share_of_every_cell(fraction):
     np.testing.assert_array_equal(again, first)
     if fraction == 0.3:
         assert not np.array_equal(split_cells(cells, fraction, seed=1)[0], first)
+
+
+# -- a fit that fails ---------------------------------------------------------
+
+
+@pytest.mark.parametrize("cls", CLASSES)
+def test_a_fit_that_fails_leaves_nothing_half_written(cls, net, rows):
+    """Neither at first nor after one that went well."""
+    estimator = make(cls, net)
+    read = estimator.predict if cls is FairAugmentFineTuner else estimator.transform
+    for start in (lambda: None, lambda: fit(estimator, rows)):
+        start()
+        with pytest.raises(ValueError, match="the net predicts"):
+            estimator.fit(rows.X, np.arange(240) % 3, sensitive_features=rows.group)
+        with pytest.raises(NotFittedError):
+            read(rows.X)
+        assert not [name for name in vars(estimator) if name in ("mask_", "history_", "net_")]
+
+
+# -- parameters that would do nothing -----------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("cls", "params", "message"),
+    [
+        (MaskReactivator, {"penalty": 0.0, "margin": 0.5}, r"\(margin=0\.5\) .* penalty=0"),
+        (AdversarialAugmenter, {"joint": True}, r"\(joint=True\) has no effect outside Fair"),
+        (
+            AdversarialAugmenter,
+            {"weighting": None},
+            r"\(weighting=None\) has no effect",
+        ),
+        (
+            AdversarialAugmenter,
+            {"n_steps": 0, "radius": 0.3, "direction": "away"},
+            r"\(radius=0\.3, direction='away'\) has no effect with n_steps=0",
+        ),
+        (AdversarialAugmenter, {"input_layer": "body", "perturb": "all"}, "with input_layer"),
+        (FairAugmentFineTuner, {"margin": 0.5}, r"\(margin=0\.5\) .* without a bias term"),
+        (
+            FairAugmentFineTuner,
+            {"distillation": 0.0, "group_estimator": LogisticRegression()},
+            "without the fair rule as teacher",
+        ),
+        (FairAugmentFineTuner, {"debias_fraction": 0.5}, "where the net is fitted"),
+        (
+            FairAugmentFineTuner,
+            {"mixing": True, "augmenter": AdversarialAugmenter()},
+            r"\(mixing=True\) has no effect with an augmenter",
+        ),
+        (
+            FairAugmentFineTuner,
+            {"augmenter": AdversarialAugmenter(weighting=None, gap_scale=1.0)},
+            r"AdversarialAugmenter\(gap_scale=1\.0\) .* with weighting=None",
+        ),
+    ],
+)
+def test_what_has_no_effect_is_an_error(cls, params, message, net, rows):
+    with pytest.raises(ValueError, match=message):
+        fit(make(cls, net, **params), rows)
+
+
+#: Parameters of the steps that the tuner's stand for, and others than the defaults.
+OVERRULED = {
+    "estimator": "another",
+    "constraint": "equal_opportunity",
+    "tolerance": 0.1,
+    "caution": 0.0,
+    "penalty": 1.0,
+    "margin": 0.5,
+    "sensitive_columns": [0],
+}
+
+
+@pytest.mark.parametrize("step", [AdversarialAugmenter, MaskReactivator])
+def test_every_parameter_of_a_step_acts_inside_the_tuner_or_is_refused(step, net, rows):
+    name = {"AdversarialAugmenter": "augmenter", "MaskReactivator": "reactivator"}[
+        step.__name__
+    ]
+    given = OVERRULED.keys() & step().get_params().keys()
+    assert given >= {"estimator", "constraint", "tolerance", "sensitive_columns"}
+    for parameter in given:
+        tuner = make(
+            FairAugmentFineTuner, net, **{name: step(**{parameter: OVERRULED[parameter]})}
+        )
+        with pytest.raises(ValueError, match=rf"\({parameter}=.*\) has no effect inside Fair"):
+            fit(tuner, rows)
+
+
+ACTING = {
+    "augmenter": {
+        "norm": "l2",
+        "radius": 0.4,
+        "step_size": 0.01,
+        "n_steps": 1,
+        "direction": "away",
+        "n_partners": 1,
+        "flip_probability": None,
+        "perturb": [0],
+        "clip": (-0.5, 0.5),
+        "input_layer": "body.0",
+        "joint": True,
+        "counterfactual": torch.neg,
+        "weighting": "loss",
+        "weight_scale": 400.0,
+        "gap_scale": 9.0,
+        "random_state": 3,
+    },
+    "reactivator": {
+        "density": 0.3,
+        "sparsity_weight": 90.0,
+        "lr": 2.0,
+        "max_epochs": 4,
+        "steps_per_epoch": 9,
+        "batch_size": 12,
+        "reinit_scale": 1.0,
+        "random_state": 3,
+    },
+}
+
+
+@pytest.mark.parametrize("step", ACTING)
+def test_all_other_parameters_of_a_step_act_inside_the_tuner(step, unfitted_net, rows):
+    """Group and label share a column: the weights of Eq. 10 have something to weigh."""
+    X = np.column_stack([rows.X[:, :3], rows.group]).astype(np.float32)
+    net = unfitted_net.set_params(max_epochs=15).fit(X, rows.y)
+    start = {
+        "augmenter": AdversarialAugmenter(n_steps=2),
+        "reactivator": MaskReactivator(
+            max_epochs=2, steps_per_epoch=6, batch_size=64, lr=1.0, reinit_scale=0.5
+        ),
+    }[step]
+    own = start.get_params().keys() - OVERRULED.keys()
+    assert own == ACTING[step].keys()
+
+    def result(**params):
+        given = {step: clone(start).set_params(**params), "tolerance": 0.05}
+        tuner = make(FairAugmentFineTuner, net, distillation=0.0, caution=0.0, **given)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FairnessNotReachedWarning)
+            tuner.fit(X, rows.y, sensitive_features=rows.group)
+        return [row["train_loss"] for row in tuner.history_[15:]]
+
+    plain = result()
+    without_effect = [
+        name for name, value in ACTING[step].items() if result(**{name: value}) == plain
+    ]
+    assert not without_effect
+
+
+@pytest.mark.parametrize("step", [None, "passthrough"])
+def test_parameters_of_a_step_that_is_not_there(step, net):
+    tuner = FairAugmentFineTuner(net, augmenter=step)
+    message = (
+        rf"augmenter__radius cannot be set: augmenter is {step!r}, which has no radius\. Give "
+        r"augmenter=AdversarialAugmenter\(\) first"
+    )
+    with pytest.raises(ValueError, match=message):
+        tuner.set_params(augmenter__radius=0.2)
+    tuner.set_params(augmenter=AdversarialAugmenter(), augmenter__radius=0.2)
+    assert tuner.augmenter.radius == 0.2
+    with pytest.raises(ValueError, match="cannot be set: augmenter is None"):
+        tuner.set_params(augmenter=None, augmenter__radius=0.2)

@@ -78,14 +78,11 @@ CASES = {
     "one row each": {"batch_size": 2},
     "attacked": {"augmenter": AdversarialAugmenter(n_steps=2)},
     "joint": {
-        "augmenter": AdversarialAugmenter(n_steps=2, weighting="gradient"),
-        "joint": True,
+        "augmenter": AdversarialAugmenter(n_steps=2, weighting="gradient", joint=True),
         "distillation": 0.5,
         "sensitive_columns": [2],
     },
-    "layer": {
-        "augmenter": AdversarialAugmenter(n_steps=2, input_layer="body.0", perturb="all")
-    },
+    "layer": {"augmenter": AdversarialAugmenter(n_steps=2, input_layer="body.0")},
     "mask": {"reactivator": MaskReactivator(max_epochs=2, steps_per_epoch=5)},
 }
 

@@ -6,13 +6,23 @@ import numpy as np
 import pytest
 import torch
 from skorch import NeuralNetBinaryClassifier, NeuralNetClassifier
-from skorch.callbacks import Callback
+from skorch.callbacks import BatchScoring, Callback, EpochScoring, ProgressBar
 from torch import nn
 from torch.nn import functional as F
 
-from skfairaug._engine._training import CellSampler, Trainer, check_finite, evaluate, own_loss
-from skfairaug._inputs._models import log_probabilities, predict_log_proba
+from skfairaug._engine._debiasing_task import Batch, DebiasingTask
+from skfairaug._engine._selection import Goal
+from skfairaug._engine._training import (
+    CellSampler,
+    check_finite,
+    evaluate,
+    fine_tune,
+    hears_batches,
+    own_loss,
+)
+from skfairaug._inputs._models import predict_log_proba
 from skfairaug._inputs._rows import TensorRows
+from skfairaug.metrics import CONSTRAINTS
 from skfairaug.modules import TabularMLP
 
 
@@ -91,7 +101,7 @@ def test_same_generator_same_batches():
 
 def make_net(criterion=nn.CrossEntropyLoss, cls=NeuralNetClassifier, **settings):
     torch.manual_seed(0)
-    if cls is NeuralNetClassifier:
+    if issubclass(cls, NeuralNetClassifier):
         settings["classes"] = [0, 1]
     n_outputs = len(settings.get("classes", [1]))
     module = TabularMLP(3, n_classes=n_outputs, width=8, depth=1, dropout=0.5)
@@ -176,21 +186,47 @@ class Recorder(Callback):
         self.calls.append("train ends")
 
 
-def train(net, X, y, *, epochs=2, steps=3, lr=0.01, loss=None, on_epoch_end=None):
-    """Train on the first 16 rows, select on the others; what `run` returned."""
-    trainer = Trainer(
-        net, TensorRows(X), y, lr=lr, max_epochs=epochs, steps_per_epoch=steps, train_mode=True
+def make_task(net, X, y):
+    """The first 16 rows train, the others choose."""
+    nothing = torch.empty(0, dtype=torch.long)
+    return DebiasingTask(
+        net=net,
+        X=TensorRows(X),
+        y=y,
+        groups=torch.arange(len(y)) % 2,
+        n_classes=2,
+        n_groups=2,
+        train=torch.arange(16),
+        select=torch.arange(16, len(y)),
+        measure=nothing,
+        goal=Goal(CONSTRAINTS["statistical_parity"], 0.9),
+        columns=nothing,
+        group_values=torch.empty(2, 0),
+        generator=generator(),
     )
 
-    def own(output, y):
-        return -log_probabilities(net, output).gather(1, y[:, None]).mean()
+
+def train(net, X, y, *, epochs=2, steps=3, lr=0.01, loss=None, done=None):
+    """Train on the first 16 rows, select on the others; what `fine_tune` returned."""
+    task = make_task(net, X, y)
+
+    def own(log_proba, batch):
+        return -log_proba.gather(1, y[batch.rows][:, None]).mean()
 
     def make_epoch(epoch):
         for _ in range(steps):
-            yield X[:16], y[:16], lambda output: (loss or own)(output, y[:16])
+            yield Batch(X[:16], task.train, 16)
 
-    on_epoch_end = on_epoch_end or (lambda log_proba: None)
-    return trainer.run(make_epoch, on_epoch_end, torch.arange(16, 40))
+    return fine_tune(
+        task,
+        make_epoch,
+        loss or own,
+        done=done,
+        lr=lr,
+        max_epochs=epochs,
+        steps_per_epoch=steps,
+        train_mode=True,
+    )
 
 
 def test_callbacks_hear_of_everything_in_order():
@@ -200,6 +236,45 @@ def test_callbacks_hear_of_everything_in_order():
     calls = [call[0] if call[0] == "epoch ends" else call for call in recorder.calls]
     epoch = [("epoch begins", 40, 24), *3 * [("batch", True, 16)], ("batch", False, 24)]
     assert calls == ["train begins", *2 * [*epoch, "epoch ends"], "train ends"]
+
+
+class Norms(Callback):
+    def on_grad_computed(self, net, **kwargs):
+        """Hears of every gradient."""
+
+
+class Steps(NeuralNetClassifier):
+    def train_step_single(self, batch, **params):
+        return super().train_step_single(batch, **params)
+
+
+@pytest.mark.parametrize(
+    ("settings", "heard"),
+    [
+        ({}, False),
+        ({"callbacks": [EpochScoring("accuracy", name="acc")]}, False),
+        ({"callbacks": [BatchScoring("accuracy", name="acc")]}, False),
+        ({"callbacks": [EpochScoring("accuracy", name="acc", on_train=True)]}, True),
+        ({"callbacks": [ProgressBar()]}, True),
+        ({"callbacks": [Norms()]}, True),
+        ({"cls": Steps}, True),
+    ],
+)
+def test_single_batches_are_told_to_those_who_want_to_hear(settings, heard):
+    assert hears_batches(make_net(**settings)) == heard
+
+
+def test_the_same_is_learned_whether_or_not_batches_are_heard():
+    def trained(**settings):
+        net, (X, y) = make_net(**settings), make_data()
+        torch.manual_seed(0)
+        train(net, X, y)
+        rows = [{k: v for k, v in row.items() if k != "dur"} for row in net.history]
+        return rows, net.module_.head.weight
+
+    (quiet, weight), (heard, other) = trained(), trained(callbacks=[Norms()])
+    assert quiet == heard
+    assert torch.equal(weight, other)
 
 
 def test_history_holds_what_skorch_itself_would_record():
@@ -232,7 +307,7 @@ def test_history_of_earlier_training_is_continued():
 def test_validation_loss_is_the_criterion_of_the_net():
     net, (X, y) = make_net(), make_data()
     seen = []
-    train(net, X, y, epochs=1, on_epoch_end=seen.append)
+    train(net, X, y, epochs=1, done=lambda log_proba, verdict: seen.append(log_proba))
     (log_proba,) = seen
     torch.testing.assert_close(log_proba, predict_log_proba(net, TensorRows(X[16:])))
     expected = F.nll_loss(log_proba, y[16:]).item()
@@ -290,7 +365,7 @@ def test_stopped_training_ends_in_order():
 def test_loss_that_is_not_finite_is_an_error():
     net, (X, y) = make_net(), make_data()
     with pytest.raises(FloatingPointError, match="non-finite in epoch 1"):
-        train(net, X, y, loss=lambda output, y: output.sum() * math.nan)
+        train(net, X, y, loss=lambda log_proba, batch: log_proba.sum() * math.nan)
     assert "get_loss" not in net.__dict__
 
 

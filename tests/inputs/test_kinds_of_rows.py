@@ -373,9 +373,8 @@ def test_the_whole_method_on_images(images, joint):
     before = {k: v.clone() for k, v in net.module_.state_dict().items()}
     fair = tuner(
         net,
-        augmenter=AdversarialAugmenter(norm=("linf", "l2"), counterfactual=swap),
+        augmenter=AdversarialAugmenter(norm=("linf", "l2"), counterfactual=swap, joint=joint),
         reactivator=MaskReactivator(max_epochs=2, steps_per_epoch=3, batch_size=24),
-        joint=joint,
     )
     fitted(fair, X, y, group)
     assert set(fair.mask_) == {"body.0.weight", "body.3.weight", "body.6.weight", "head.weight"}
@@ -425,11 +424,11 @@ def test_a_data_set_gives_what_its_array_gives(images, cls):
 
 def test_a_data_set_is_attacked_jointly(images):
     net, X, y, group = images
-    params = {"augmenter": AdversarialAugmenter(), "joint": True}
+    params = {"augmenter": AdversarialAugmenter(joint=True)}
     in_memory = fitted(tuner(net, **params), X, y, group).predict_proba(X)
     streamed = fitted(tuner(net, **params), Stack(X), y, group).predict_proba(X)
     np.testing.assert_allclose(streamed, in_memory, atol=1e-6)
-    with pytest.raises(ValueError, match=r"attacked as they come: use joint=True"):
+    with pytest.raises(ValueError, match=r"attacked as they come: give .*joint=True"):
         fitted(tuner(net, augmenter=AdversarialAugmenter()), Stack(X), y, group)
 
 
@@ -495,7 +494,7 @@ def test_integers_of_a_table_become_floats():
 def test_attacks_act_on_embeddings(texts, joint, named):
     net, X, y, group = texts
     rows = {"X": X, "mask": np.ones(X.shape)} if named else X
-    params = {"augmenter": AdversarialAugmenter(input_layer="embedding"), "joint": joint}
+    params = {"augmenter": AdversarialAugmenter(input_layer="embedding", joint=joint)}
     fitted(tuner(net, **params), rows, y, group)  # its teacher sees the rows as they are
     fair = fitted(tuner(net, distillation=0.0, **params), rows, y, group)
     assert not fair.net_.module_.embedding._forward_hooks

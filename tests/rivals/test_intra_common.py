@@ -2,11 +2,13 @@
 
 import copy
 import pickle
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
 import torch
 from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.utils.estimator_checks import parametrize_with_checks
 from skorch import NeuralNetBinaryClassifier, NeuralNetClassifier
 from skorch.callbacks import Callback
@@ -262,6 +264,11 @@ def snapshot(net):
     )
 
 
+def interrupted():
+    """What is said where Ctrl-C ended a training."""
+    return pytest.warns(ConvergenceWarning, match="the training was interrupted")
+
+
 @pytest.mark.parametrize("ending", ["regular", "error", "ctrl-c"])
 @every_rival
 def test_net_and_random_state_are_untouched(kind, ending, unfitted_net, rows):
@@ -277,8 +284,11 @@ def test_net_and_random_state_are_untouched(kind, ending, unfitted_net, rows):
     if ending == "error" and kind in TRAINED:
         with pytest.raises(RuntimeError, match="mine"):
             fit(rival, rows)
+        with pytest.raises(NotFittedError):
+            rival.predict(rows.X)
     else:
-        fit(rival, rows)
+        with interrupted() if ending == "ctrl-c" and kind in TRAINED else nullcontext():
+            fit(rival, rows)
         hooks = [part._forward_pre_hooks for part in rival.net_.module_.modules()]
         assert not any(hooks)
         assert not any(part.training for part in rival.net_.module_.modules())
@@ -296,14 +306,15 @@ def test_ctrl_c_keeps_the_best_network_so_far(kind, net, rows, monkeypatch):
 
     offer, calls = DebiasingTask.offer_net, []
 
-    def interrupted(self, phase):
+    def stop(self, phase):
         calls.append(phase)
         if len(calls) == 2:
             raise KeyboardInterrupt
         return offer(self, phase)
 
-    monkeypatch.setattr(DebiasingTask, "offer_net", interrupted)
-    rival = fit(make(kind, net), rows)
+    monkeypatch.setattr(DebiasingTask, "offer_net", stop)
+    with interrupted():
+        rival = fit(make(kind, net), rows)
     assert len(calls) == 2
     assert rival.predict(rows.X).shape == (240,)
 

@@ -305,10 +305,3 @@ def test_settings_of_the_critic(net, rows):
     for params in ({"critic_depth": 0}, {"critic_width": 1}, {"batch_size": 2}):
         rival = AdversarialFineTuning(net, tolerance=0.9, **QUICK_CRITIC, **params)
         assert fit(rival, rows).predict(rows.X).shape == (240,)
-
-
-def test_named_layer(net, rows):
-    rival = AdversarialFineTuning(net, layer="nowhere", **QUICK_CRITIC)
-    with pytest.raises(ValueError, match="layer='nowhere' is not a module of the net"):
-        fit(rival, rows)
-    fit(rival.set_params(layer="body", tolerance=0.9), rows)
