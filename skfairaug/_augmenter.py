@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 from skfairaug._engine._attacker import Attacker
 from skfairaug._engine._estimator import NetHolder
 from skfairaug._inputs._contexts import isolated_random_state, whole_fit
+from skfairaug._inputs._given import in_precision_of
 from skfairaug.steps.attack import NORMS
 
 
@@ -301,7 +302,7 @@ class AdversarialAugmenter(OneToOneFeatureMixin, TransformerMixin, NetHolder):
             self.net_ = task.net
         names = np.asarray(rows.groups.names, dtype=object)
         return AugmentedRows(
-            X_adv.cpu().numpy(),
+            in_precision_of(rows.X, X_adv.cpu().numpy()),
             self.classes_[rows.y],
             names[rows.groups.codes],
             weights.cpu().numpy(),
