@@ -13,6 +13,7 @@ from skfairaug._engine._attacker import Attacker
 from skfairaug._engine._estimator import NetHolder
 from skfairaug._engine._fitting import fits
 from skfairaug._inputs._contexts import isolated_random_state
+from skfairaug._inputs._given import in_precision_of
 from skfairaug._inputs._intervals import Interval
 from skfairaug._inputs._parameters import check_idle
 from skfairaug.steps.attack import NORMS
@@ -309,7 +310,7 @@ class AdversarialAugmenter(OneToOneFeatureMixin, TransformerMixin, NetHolder):
         self.net_ = task.net
         names = np.asarray(rows.groups.names, dtype=object)
         return AugmentedRows(
-            X_adv.cpu().numpy(),
+            in_precision_of(rows.X, X_adv.cpu().numpy()),
             self.classes_[rows.y],
             names[rows.groups.codes],
             weights.cpu().numpy(),

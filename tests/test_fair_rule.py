@@ -255,7 +255,7 @@ def test_net(kind, rows):
 
 
 def test_rows_by_name_need_a_fitted_net(biased, data):
-    with pytest.raises(TypeError, match="X is a dict, which only a fitted net takes"):
+    with pytest.raises(TypeError, match="X is a dict, and this FairRule takes a table"):
         fit(FairRule(biased), data, X={"a": data.X})
 
 

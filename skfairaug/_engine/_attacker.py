@@ -8,9 +8,6 @@ from skfairaug._inputs._contexts import frozen
 from skfairaug._inputs._encoder import Encoder, find_head, find_layer
 from skfairaug._inputs._groups import column_indices
 from skfairaug._inputs._parameters import check_idle
-from skfairaug._inputs._rows import (
-    StreamedRows,
-)
 from skfairaug.steps.attack import NORMS, global_attack, partner_means
 from skfairaug.steps.importance import counterfactual_gap, importance_weights
 from skfairaug.steps.select import reward
@@ -101,7 +98,7 @@ class Attacker:
 
     def check_rows(self):
         """Raise where the rows cannot all be attacked at once."""
-        if isinstance(self.task.X, StreamedRows):
+        if not self.task.X.in_memory:
             raise ValueError(
                 "the rows of a Dataset are attacked as they come: give FairAugmentFineTuner an "
                 "AdversarialAugmenter(joint=True), or pass the rows as an array."

@@ -14,7 +14,7 @@ def find_head(net, X):
     executed = []
     hooks = [
         part.register_forward_pre_hook(lambda part, _: executed.append(part))
-        for part in net.module_.modules()
+        for part in plain(net.module_).modules()
         if any(weight.ndim > 1 for weight in part.parameters(recurse=False))
     ]
     try:

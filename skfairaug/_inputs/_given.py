@@ -59,6 +59,12 @@ def writable(X):
     return X.copy() if isinstance(X, np.ndarray) and not X.flags.writeable else X
 
 
+def in_precision_of(X, made):
+    """What was made of rows `X` by a net, in their own precision where they are floats."""
+    floats = is_array(X) and X.dtype.kind == "f"
+    return made.astype(X.dtype, copy=False) if floats else made
+
+
 def take(X, rows):
     """Rows on the host at integer positions: of an array, frame, mapping or data set."""
     if is_dataset(X):

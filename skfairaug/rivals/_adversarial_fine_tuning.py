@@ -97,7 +97,6 @@ class AdversarialFineTuning(FineTuning):
     critic_depth: int = 3
     batch_size: int = 64
     train_mode: bool = True
-    layer: str | None = None
 
     _parameter_constraints = {
         "weight": [Interval(Real, 0, None, closed="left")],

@@ -87,7 +87,6 @@ class BiasGradientFineTuning(FineTuning):
     max_epochs: int = 50
     steps_per_epoch: int = 5
     prune_fraction: float = 0.02
-    layer: str | None = None
 
     _parameter_constraints = {
         "method": [StrOptions({"gradient", "pruning"})],

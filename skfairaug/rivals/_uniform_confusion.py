@@ -69,7 +69,6 @@ class UniformConfusion(TrainedAnew):
 
     confusion_weight: float = 1.0
     domain_lr: float = 1e-2
-    layer: str | None = None
 
     _parameter_constraints = {
         "confusion_weight": [Interval(Real, 0, None, closed="left")],

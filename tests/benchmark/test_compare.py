@@ -486,7 +486,8 @@ def test_a_frozen_net_is_judged_as_it_is(data, net):
 def test_a_biased_classifier_of_a_frame_does_not_warn(data):
     models = {"given": ThresholdOnly(None), "own": ThresholdOnly(LogisticRegression())}
     frame = compare(models, estimator=LogisticRegression(), cv=[0], **data)
-    assert frame["warnings"].tolist() == ["", ""]
+    few_rows = r"SmallGroupWarning: .*more data\."
+    assert frame["warnings"].str.replace(few_rows, "", regex=True).tolist() == ["", ""]
 
 
 def test_splits_of_your_own(data):
