@@ -13,7 +13,7 @@ import torch
 from sklearn.utils.validation import check_is_fitted
 from torch import fx, nn
 
-from skfairaug._engine._signature import FORMS, plain_module
+from skfairaug._engine._signature import FORMS, around, plain_module
 from skfairaug._inputs._copies import copy_net
 from skfairaug._inputs._rows import on_device
 
@@ -72,9 +72,7 @@ class Deployable:
 
     def _decisions(self, module, rows):
         """Which rows a module decides for at its own cut-off."""
-        form, net = FORMS[self._signature.form], self._served_net()
-        twin = type(net).__new__(type(net))
-        vars(twin).update(vars(net) | {"module_": module})
+        form, twin = FORMS[self._signature.form], around(self._served_net(), module)
         with torch.no_grad():
             parts = [form.favourable(self._pick(twin.infer(part))) for part in rows.chunks()]
         return torch.cat(parts).cpu().numpy()

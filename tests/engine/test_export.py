@@ -244,6 +244,25 @@ def test_a_layer_that_is_used_twice_is_not_folded():
     np.testing.assert_array_equal(decisions(fair, module, X), fair.predict(X) == 1)
 
 
+def test_a_compiled_net_leaves_uncompiled(own):
+    X, y, _ = draw(400, 3)
+    net = NeuralNetClassifier(
+        own,
+        criterion=nn.CrossEntropyLoss,
+        lr=0.1,
+        max_epochs=3,
+        verbose=0,
+        compile=True,
+        compile__backend="eager",
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of torch, about itself
+        fair = tuned(net.fit(X, y))
+        module = fair.to_module(X)
+    assert type(module) is own
+    np.testing.assert_array_equal(decisions(fair, module, X), fair.predict(X) == 1)
+
+
 def test_several_classes_need_no_cut_off(own):
     rng = np.random.RandomState(0)
     X, group = rng.normal(size=(600, 4)).astype(np.float32), rng.randint(0, 2, 600)
