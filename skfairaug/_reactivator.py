@@ -1,6 +1,7 @@
 """MaskReactivator: step 2 of the method as a transformer."""
 
 from contextlib import nullcontext
+from functools import partial
 from numbers import Integral, Real
 
 import torch
@@ -274,8 +275,12 @@ class MaskReactivator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, NetHold
         best, masks = Best(task.judge), hard_masks(logits)
         budget = budget_of(task, self.steps_per_epoch, self.batch_size)
 
-        def masked(X, **_):
-            return masked_forward(net.module_, masks, X)
+        module, infer = net.module_, net.infer
+
+        def masked(X, **params):
+            # Through the net's own infer: that of a binary net squeezes a column of logits.
+            with overriding(net, module_=partial(masked_forward, module, masks)):
+                return infer(X, **params)
 
         def make_epoch(epoch):
             nonlocal masks
