@@ -8,6 +8,7 @@ from skfairaug._inputs._contexts import frozen
 from skfairaug._inputs._encoder import Encoder, find_head, find_layer
 from skfairaug._inputs._groups import column_indices
 from skfairaug._inputs._parameters import check_idle
+from skfairaug._inputs._rows import TensorRows
 from skfairaug.steps.attack import NORMS, global_attack, partner_means
 from skfairaug.steps.importance import counterfactual_gap, importance_weights
 from skfairaug.steps.select import reward
@@ -93,7 +94,7 @@ class Attacker:
         if task.rule is None or not task.X.is_table or isinstance(self.point, LayerPoint):
             return None
         targets = torch.zeros_like(task.teacher)
-        targets[task.train] = task.rule_targets(X_adv[task.train])
+        targets[task.train] = task.rule_targets(TensorRows(X_adv[task.train]))
         return targets
 
     def check_rows(self):

@@ -17,7 +17,7 @@ from skfairaug._inputs._contexts import frozen
 from skfairaug._inputs._encoder import Encoder, find_head
 from skfairaug._inputs._models import log_probabilities, predict_log_proba
 from skfairaug._inputs._rows import DeviceRows, TensorRows
-from skfairaug.metrics._cells import cell_counts
+from skfairaug.metrics._cells import counts_of_codes
 from skfairaug.metrics._soft import bias_of_probabilities
 from skfairaug.steps.distil import distillation_loss, group_offsets
 from skfairaug.steps.mix import mix_rows
@@ -76,7 +76,7 @@ class DebiasingTask:
     @cached_property
     def counts(self):
         """Natural cell counts, for measures taken on resampled batches."""
-        return cell_counts(self.y, self.groups, self.n_classes, self.n_groups)
+        return counts_of_codes(self.y, self.groups, self.n_classes, self.n_groups)
 
     @cached_property
     def cell_weights(self):

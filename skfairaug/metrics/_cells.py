@@ -42,6 +42,14 @@ def cell_counts(y, groups, n_classes, n_groups):
     check_whole(n_groups, "n_groups", 1)
     y, groups = _codes(y, "y", n_classes), _codes(groups, "groups", n_groups)
     check_same_length(y=y, groups=groups)
+    return counts_of_codes(y, groups, n_classes, n_groups)
+
+
+def counts_of_codes(y, groups, n_classes, n_groups):
+    """Cell counts of codes that nobody looks at, as in a training step or under vmap.
+
+    Parameters and what is returned are those of :func:`cell_counts`.
+    """
     sizes = _cell_sizes(y, groups, n_classes, n_groups)
     one = sizes[1:] if n_classes == 2 else sizes
     return namespace(sizes).stack([sizes.sum(0) - one, one], -1)

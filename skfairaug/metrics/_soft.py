@@ -3,7 +3,7 @@
 import torch
 
 from skfairaug._inputs._docstrings import cites_paper
-from skfairaug.metrics._cells import cell_counts, cell_rates
+from skfairaug.metrics._cells import cell_rates, counts_of_codes
 from skfairaug.metrics._constraints import get_constraint
 
 #: Rounding by which a probability may miss [0, 1].
@@ -78,7 +78,7 @@ def bias_of_probabilities(proba, y, groups, constraint, *, counts=None, n_groups
         n_groups = int(groups.max()) + 1 if counts is None else counts.shape[-2]
     n_classes = proba.shape[1]
     if counts is None:
-        counts = cell_counts(y, groups, n_classes, n_groups)
+        counts = counts_of_codes(y, groups, n_classes, n_groups)
     constraint, counts = get_constraint(constraint), torch.as_tensor(counts).to(proba)
     rates = cell_rates(proba, y, groups, n_classes, n_groups, constraint.mix(counts))
     if n_classes == 2:
