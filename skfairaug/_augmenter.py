@@ -250,7 +250,7 @@ class AdversarialAugmenter(OneToOneFeatureMixin, TransformerMixin, NetHolder):
         return self.augment(X, y, sensitive_features=sensitive_features).X
 
     def transform(self, X):
-        """Return X: rows to be predicted are real.
+        """Return X as the network takes it: rows to be predicted are real.
 
         Parameters
         ----------
@@ -260,10 +260,28 @@ class AdversarialAugmenter(OneToOneFeatureMixin, TransformerMixin, NetHolder):
         Returns
         -------
         X : ndarray of shape (n_samples, n_features)
-            The same values.
+            The same values, behind the steps of a Pipeline before the net if there are any.
         """
         check_is_fitted(self)
         return self._validate_X(X)
+
+    def get_feature_names_out(self, input_features=None):
+        """Names of the columns that `transform` returns.
+
+        Parameters
+        ----------
+        input_features : array-like of str, default=None
+            Names of the columns of X; None takes those seen in fit.
+
+        Returns
+        -------
+        names : ndarray of str
+            Those of X, or of what the steps before the net in a Pipeline make of it.
+        """
+        check_is_fitted(self)
+        if self.preprocessor_ is not None:
+            return self.preprocessor_.get_feature_names_out(input_features)
+        return super().get_feature_names_out(input_features)
 
     @_fit_context(prefer_skip_nested_validation=True)
     def augment(self, X, y, *, sensitive_features=None):

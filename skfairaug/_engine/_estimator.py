@@ -9,13 +9,14 @@ from scipy.special import expit, softmax
 from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, _fit_context
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_array, check_is_fitted, check_X_y, validate_data
 from skorch import NeuralNetBinaryClassifier
 
 from skfairaug._engine._claims import store_claims, warn_unless_reached
 from skfairaug._engine._debiasing_task import DebiasingTask
 from skfairaug._engine._processes import agreed_seed
 from skfairaug._engine._selection import Goal
+from skfairaug._inputs._adopt import as_net, steps_before, through_steps
 from skfairaug._inputs._checks import (
     as_labels,
     check_group_rows,
@@ -72,10 +73,15 @@ class NetHolder(BaseEstimator):
         check_net(self.estimator)
         get_constraint(self.constraint)
         self._check_tolerance()
+        given = X
         X, y = self._validate_X_y(X, y)
         y, self.classes_ = encode_labels(y)
         columns = None
-        if isinstance(X, np.ndarray):
+        if self.preprocessor_ is not None:
+            # Columns are called what the caller calls them, and are others behind the steps.
+            if sensitive_features is None:
+                sensitive_features = self._groups_in(given)
+        elif isinstance(X, np.ndarray):
             names = getattr(self, "feature_names_in_", None)
             columns = column_indices(self.sensitive_columns, X.shape[1], names)
         if sensitive_features is None:
@@ -86,6 +92,12 @@ class NetHolder(BaseEstimator):
         rows = Rows(X, y, groups, columns)
         self._check_cells(rows, groups.codes >= 0)
         return rows
+
+    def _groups_in(self, X):
+        """Sensitive features read from the columns that came, before a Pipeline's steps."""
+        X, names = np.asarray(X, dtype=object), getattr(self, "feature_names_in_", None)
+        n_features = X.shape[1] if X.ndim == 2 else 0
+        return groups_from_columns(X, column_indices(self.sensitive_columns, n_features, names))
 
     def _check_cells(self, rows, of):
         """Raise where some rows lack a class, a group, or a cell that is measured."""
@@ -102,17 +114,29 @@ class NetHolder(BaseEstimator):
         a torch Dataset, which is left as it is.
         """
         self._X_types = [np.float32]
+        self.preprocessor_ = steps_before(self.estimator)
+        X = self._through_steps(X, reset=True)
         if is_dataset(X) or is_named(X):
-            X, y = self._validate_X(X), as_labels(y)
+            X, y = named_arrays(X) if is_named(X) else X, as_labels(y)
             check_same_length(X=X if is_dataset(X) else next(iter(X.values())), y=y)
             return X, y
         if _holds_integers(X):
             X = np.asarray(X)
             self._X_types = input_types(unwrap(self.estimator), X)
+        if self.preprocessor_ is not None:
+            return check_X_y(X, y, dtype=self._X_types, allow_nd=True, estimator=self)
         return validate_data(self, X, y, dtype=self._X_types, allow_nd=True)
+
+    def _through_steps(self, X, reset=False):
+        """Rows behind the steps of a Pipeline that came before the net, if any."""
+        if self.preprocessor_ is None:
+            return X
+        validate_data(self, X, skip_check_array=True, reset=reset)
+        return through_steps(self.preprocessor_, X)
 
     def _validate_X(self, X):
         """Checked rows on the host, for the fitted net."""
+        X = self._through_steps(X)
         if is_dataset(X):
             return X
         if is_named(X):
@@ -121,6 +145,8 @@ class NetHolder(BaseEstimator):
         if _holds_integers(X):
             X = np.asarray(X)
             types = input_types(self.net_, X)
+        if self.preprocessor_ is not None:
+            return check_array(X, dtype=types, allow_nd=True, estimator=self)
         return validate_data(self, X, dtype=types, allow_nd=True, reset=False)
 
     def _check_tolerance(self):
@@ -134,11 +160,15 @@ class NetHolder(BaseEstimator):
     def _whole_task(self, rows, seed):
         """A task whose rows all train and select, for a step on its own."""
         if is_fitted_net(self.estimator):
-            net = copy_net(unwrap(self.estimator))
+            net = self._copy_of_net(rows.X)
         else:
             net = train_net(unwrap(self.estimator), rows.X, rows.y)
         everything = np.arange(len(rows.y))
         return self._make_task(net, rows, everything, everything, seed)
+
+    def _copy_of_net(self, X):
+        """A copy of the fitted net, or a net around a copy of the module."""
+        return copy_net(as_net(unwrap(self.estimator), X))
 
     def _goal(self):
         """What is asked of the network."""
@@ -297,7 +327,7 @@ class BaseIntraProcessor(ClassifierMixin, MetaEstimatorMixin, NetHolder):
     def _start(self, rows, held_out, seed):
         """The task: a copy of the fitted net, or one trained on rows that do not debias."""
         if is_fitted_net(self.estimator):
-            net = copy_net(unwrap(self.estimator))
+            net = self._copy_of_net(rows.X)
         else:
             kept, spent = split_cells(rows.cells, self.debias_fraction, seed)
             check_training_rows(rows.cells, kept, spent)

@@ -3,35 +3,53 @@
 import numpy as np
 import torch
 from sklearn.base import clone
-from sklearn.frozen import FrozenEstimator
 from skorch import NeuralNet
 from torch.nn import functional as F
 
+from skfairaug._inputs._adopt import (
+    bare_net,
+    cannot_take,
+    check_device,
+    check_weights,
+    core_of,
+    logits_in,
+    not_a_net,
+    steps_before,
+)
 from skfairaug._inputs._contexts import evaluating, isolated_random_state
 from skfairaug._inputs._rows import at, chunks, is_dataset, on_device
 
 
 def unwrap(estimator):
-    """Return the skorch net inside a ``FrozenEstimator``, or `estimator` itself."""
-    return estimator.estimator if isinstance(estimator, FrozenEstimator) else estimator
+    """The skorch net or module in a ``FrozenEstimator`` or Pipeline, or `estimator` itself."""
+    return core_of(estimator)
 
 
 def is_fitted_net(estimator):
-    """Whether `estimator` is a skorch net (frozen or not) with trained weights."""
-    net = unwrap(estimator)
-    return isinstance(net, NeuralNet) and net.__sklearn_is_fitted__()
+    """Whether a net with trained weights is in `estimator`; a module counts as trained."""
+    core = unwrap(estimator)
+    if isinstance(core, torch.nn.Module):
+        return True
+    return isinstance(core, NeuralNet) and core.__sklearn_is_fitted__()
 
 
 def check_net(estimator):
-    """Return the skorch net in `estimator`, or raise a TypeError that says what came."""
-    net = unwrap(estimator)
-    if isinstance(net, NeuralNet):
-        return net
-    raise TypeError(
-        "estimator must be a skorch classifier (NeuralNetClassifier or "
-        "NeuralNetBinaryClassifier), fitted or not, or a FrozenEstimator of one; "
-        f"got {type(net).__name__}."
-    )
+    """Return the skorch net or module in `estimator`, or raise an error that says what came."""
+    core = unwrap(estimator)
+    if isinstance(core, torch.nn.Module):
+        check_weights(core)
+        return core
+    if not isinstance(core, NeuralNet):
+        raise not_a_net(estimator)
+    check_device(core)
+    if is_fitted_net(core):
+        check_weights(core.module_)
+    elif steps_before(estimator) is not None:
+        raise ValueError(
+            "the net at the end of the Pipeline is not fitted. Fit the Pipeline first, or put "
+            "this estimator at its end, around the net."
+        )
+    return core
 
 
 def train_net(net, X, y):
@@ -63,7 +81,9 @@ def input_types(net, X):
     if not X.size:
         return [np.float32]
     with isolated_random_state(0):
-        if not is_fitted_net(net):
+        if isinstance(net, torch.nn.Module):
+            net = bare_net(net)
+        elif not is_fitted_net(net):
             net = clone(net).initialize()
         floats = _attempt(net, X[:2].astype(np.float32))
         if X.dtype == np.uint8 and X.ndim > 2:
@@ -88,11 +108,7 @@ def check_output(net, X, n_classes):
     try:
         log_proba = predict_log_proba(net, at(X, torch.arange(min(2, len(X)), device=X.device)))
     except (RuntimeError, IndexError, TypeError) as error:
-        shape = tuple(getattr(X, "shape", (len(X),)))
-        raise ValueError(
-            f"the net cannot take X of shape {shape}: its first layer expects "
-            f"other features than the {shape[1:]} of each row ({error})."
-        ) from error
+        raise cannot_take(X, error) from error
     if log_proba.ndim != 2 or log_proba.shape[1] != n_classes:
         raise ValueError(
             f"y has {n_classes} classes but the net predicts "
@@ -113,7 +129,7 @@ def log_probabilities(net, output):
     ``CrossEntropyLoss`` and ``BCEWithLogitsLoss``, probabilities otherwise.
     Working on the logits keeps the gradient of saturated rows.
     """
-    output = output[0] if isinstance(output, tuple) else output
+    output = logits_in(output)
     if output.ndim == 2 and output.shape[1] == 1:
         output = output.squeeze(1)
     criterion = getattr(net.criterion_, "_orig_mod", net.criterion_)

@@ -62,7 +62,9 @@ def prepare(split, rows, data, estimator, preprocessor):
             preprocessor.fit(_safe_indexing(data.X, train), data.y[train])
         part = _take(data, train, preprocessor)
         start = time.perf_counter()
-        if isinstance(estimator, BaseEstimator):
+        if is_fitted_net(estimator):
+            pass  # a module can be called, and is no function of the rows
+        elif isinstance(estimator, BaseEstimator):
             if not is_fitted(estimator):
                 estimator = _fit(_seeded(clone(estimator), split), part)
         elif callable(estimator):
@@ -220,7 +222,7 @@ def _needs_groups(model):
 
 def is_fitted(model):
     """Whether a classifier that we got was fitted by the caller."""
-    if isinstance(model, NeuralNet):
+    if isinstance(model, NeuralNet) or is_fitted_net(model):
         return is_fitted_net(model)
     if isinstance(model, FrozenEstimator):
         return True

@@ -1,5 +1,7 @@
 """Step 2, mask: find the fair sub-structure of a frozen network (Eq. 11-12)."""
 
+from collections.abc import Mapping
+
 import torch
 from torch import nn
 from torch.func import functional_call
@@ -62,7 +64,8 @@ def start_mask(module):
     -------
     logits : dict of str to Tensor
         Parameter name -> logits of its shape, all 3.0, ready to be trained. A weight
-        that several layers share is masked once, under its first name.
+        that several layers share is masked once, under its first name. Where
+        some parameters require a gradient, those that do not have no mask.
 
     Raises
     ------
@@ -84,6 +87,8 @@ def start_mask(module):
     )
     # named_parameters lists a shared weight once.
     weights = dict(module.named_parameters())
+    tunable = {name: weight for name, weight in weights.items() if weight.requires_grad}
+    weights = tunable or weights  # a net frozen as a whole keeps its weights, not its mask
     logits = {
         name: torch.full_like(weights[name], START_LOGIT, requires_grad=True)
         for name in names
@@ -160,8 +165,8 @@ def masked_forward(module, masks, X):
         The frozen network.
     masks : dict of str to Tensor
         Parameter name -> binary mask.
-    X : Tensor of shape (n_samples, ...)
-        Rows.
+    X : Tensor of shape (n_samples, ...), or mapping of str to Tensor
+        Rows; a mapping is given as keyword arguments.
 
     Returns
     -------
@@ -177,6 +182,7 @@ def masked_forward(module, masks, X):
     0.0
     """
     weights = dict(module.named_parameters())
-    return functional_call(
-        module, {name: weights[name] * mask for name, mask in masks.items()}, (X,)
-    )
+    masked = {name: weights[name] * mask for name, mask in masks.items()}
+    if isinstance(X, Mapping):
+        return functional_call(module, masked, (), dict(X))
+    return functional_call(module, masked, (X,))
