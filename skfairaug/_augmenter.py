@@ -91,6 +91,9 @@ class AdversarialAugmenter(OneToOneFeatureMixin, TransformerMixin, NetHolder):
     layer : str, default=None
         Name of the module whose input is the representation; None finds the last
         linear layer.
+    pos_label : label, default=None
+        The favourable one of two labels. None: the greater, or the last of an ordered
+        categorical.
     random_state : int, RandomState instance or None, default=None
         Source of randomness.
 
@@ -155,6 +158,7 @@ class AdversarialAugmenter(OneToOneFeatureMixin, TransformerMixin, NetHolder):
         "constraint": [str],
         "tolerance": "no_validation",
         "layer": [str, None],
+        "pos_label": "no_validation",
         "random_state": ["random_state"],
     }
 
@@ -180,6 +184,7 @@ class AdversarialAugmenter(OneToOneFeatureMixin, TransformerMixin, NetHolder):
         constraint="statistical_parity",
         tolerance=0.05,
         layer=None,
+        pos_label=None,
         random_state=None,
     ):
         self.estimator = estimator
@@ -201,6 +206,7 @@ class AdversarialAugmenter(OneToOneFeatureMixin, TransformerMixin, NetHolder):
         self.constraint = constraint
         self.tolerance = tolerance
         self.layer = layer
+        self.pos_label = pos_label
         self.random_state = random_state
 
     def __sklearn_tags__(self):
@@ -317,7 +323,7 @@ class AdversarialAugmenter(OneToOneFeatureMixin, TransformerMixin, NetHolder):
         names = np.asarray(rows.groups.names, dtype=object)
         return AugmentedRows(
             X_adv.cpu().numpy(),
-            self.classes_[rows.y],
+            self._labels[rows.y],
             names[rows.groups.codes],
             weights.cpu().numpy(),
             np.arange(len(rows.y)),

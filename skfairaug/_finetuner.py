@@ -121,6 +121,9 @@ class FairAugmentFineTuner(BaseIntraProcessor):
     layer : str, default=None
         Name of the module whose input is the representation; None finds the last
         linear layer.
+    pos_label : label, default=None
+        The favourable one of two labels. None: the greater, or the last of an ordered
+        categorical.
     random_state : int, RandomState instance or None, default=None
         Source of randomness.
 
@@ -277,6 +280,7 @@ class FairAugmentFineTuner(BaseIntraProcessor):
         validation_fraction=0.0,
         debias_fraction=0.25,
         layer=None,
+        pos_label=None,
         random_state=None,
     ):
         self.estimator = estimator
@@ -303,6 +307,7 @@ class FairAugmentFineTuner(BaseIntraProcessor):
         self.validation_fraction = validation_fraction
         self.debias_fraction = debias_fraction
         self.layer = layer
+        self.pos_label = pos_label
         self.random_state = random_state
 
     @classmethod

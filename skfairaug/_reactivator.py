@@ -78,6 +78,9 @@ class MaskReactivator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, NetHold
     layer : str, default=None
         Name of the module whose input is the representation; None finds the last
         linear layer.
+    pos_label : label, default=None
+        The favourable one of two labels. None: the greater, or the last of an ordered
+        categorical.
     random_state : int, RandomState instance or None, default=None
         Source of randomness.
 
@@ -142,6 +145,7 @@ class MaskReactivator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, NetHold
         "margin": [Interval(Real, 0, 1, closed="both")],
         "sensitive_columns": "no_validation",
         "layer": [str, None],
+        "pos_label": "no_validation",
         "random_state": ["random_state"],
     }
 
@@ -163,6 +167,7 @@ class MaskReactivator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, NetHold
         margin=0.8,
         sensitive_columns="auto",
         layer=None,
+        pos_label=None,
         random_state=None,
     ):
         self.estimator = estimator
@@ -180,6 +185,7 @@ class MaskReactivator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, NetHold
         self.margin = margin
         self.sensitive_columns = sensitive_columns
         self.layer = layer
+        self.pos_label = pos_label
         self.random_state = random_state
 
     def __sklearn_tags__(self):

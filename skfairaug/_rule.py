@@ -21,12 +21,12 @@ from skfairaug._inputs._checks import (
     check_group_rows,
     check_held_out,
     check_same_length,
-    encode_labels,
     named_arrays,
 )
 from skfairaug._inputs._contexts import evaluating, isolated_random_state
 from skfairaug._inputs._encoder import Encoder, find_head
 from skfairaug._inputs._groups import encode_groups
+from skfairaug._inputs._labels import encode_favourable, in_class_order
 from skfairaug._inputs._models import is_fitted_net, predict_log_proba, unwrap
 from skfairaug._inputs._rows import is_dataset, is_named, on_device
 from skfairaug.metrics._constraints import get_constraint
@@ -69,6 +69,9 @@ class FairRule(PostProcessor):
     debias_fraction : float, default=0.25
         Where `estimator` is not fitted: share of the rows, in (0, 1), that debias it. The
         others train it.
+    pos_label : label, default=None
+        The favourable one of two labels. None: the greater, or the last of an ordered
+        categorical.
     random_state : int, RandomState instance or None, default=None
         Which rows are left out when, and the randomness of both classifiers.
 
@@ -171,6 +174,7 @@ class FairRule(PostProcessor):
         group_estimator=None,
         missing_groups="error",
         debias_fraction=0.25,
+        pos_label=None,
         random_state=None,
     ):
         self.estimator = estimator
@@ -181,6 +185,7 @@ class FairRule(PostProcessor):
         self.group_estimator = group_estimator
         self.missing_groups = missing_groups
         self.debias_fraction = debias_fraction
+        self.pos_label = pos_label
         self.random_state = random_state
 
     def __sklearn_tags__(self):
@@ -200,7 +205,7 @@ class FairRule(PostProcessor):
             Rows, as the classifier takes them; a DataFrame may hold text and missing values
             where it does. Over a net also a mapping of names to arrays, or a torch Dataset.
         y : array-like of shape (n_samples,)
-            Labels; of two, the larger is the favourable one.
+            Labels; of two, `pos_label` is the favourable one.
         sensitive_features : array-like, default=None
             Group of every row, of shape (n_samples,) or (n_samples, n_columns); several
             columns make intersectional groups. It has to be given.
@@ -256,8 +261,9 @@ class FairRule(PostProcessor):
 
     def _validate_rows(self, X, y, sensitive_features):
         self._check_goal()
-        X, y = self._checked(X, y, fitting=True)
-        y, self.classes_ = encode_labels(y)
+        X, _ = self._checked(X, y, fitting=True)
+        y, self._labels = encode_favourable(y, self.pos_label)
+        self.classes_ = np.sort(self._labels)
         groups = self._encode_groups(sensitive_features, len(y))
         self.groups_ = groups.names
         return Rows(X, y, groups, None)
@@ -272,7 +278,7 @@ class FairRule(PostProcessor):
         known = codes >= 0
         check_group_rows(codes[known], groups.names)
         get_constraint(self.constraint).check(
-            y[known], codes[known], self.classes_, groups.names
+            y[known], codes[known], self._labels, groups.names
         )
 
     def _checked(self, X, y=None, fitting=False):
@@ -314,15 +320,19 @@ class FairRule(PostProcessor):
             encoder = Encoder(net, find_head(net, rows))
             with evaluating(net.module_):
                 columns = encoder.all_rows(rows)
-            log_proba = predict_log_proba(net, rows)
+            log_proba = predict_log_proba(net, rows)[:, self._order]
             return tuple(one.double().cpu().numpy() for one in (log_proba, columns))
-        log_proba = class_log_proba(self.estimator_, X)
+        log_proba = class_log_proba(self.estimator_, X)[:, self._order]
         if self.reader_ is not None:
             return log_proba, self.reader_.transform(X)
         return log_proba, np.asarray(X, dtype=np.float64).reshape(len(X), -1)
 
+    def _scores(self, X):
+        X = self._checked(X)  # before `_rule` is read, which fit makes
+        return self._rule.scores(*self._read(X))
+
     def decision_function(self, X):
-        """Score of the rule, positive where `predict` gives the favourable class.
+        """Score of the rule, positive where `predict` gives the second of `classes_`.
 
         Parameters
         ----------
@@ -334,8 +344,7 @@ class FairRule(PostProcessor):
         scores : ndarray of shape (n_samples,) or (n_samples, n_classes)
             On the scale of the classifier's log-odds; of several classes a score each.
         """
-        X = self._checked(X)  # before `_rule` is read, which fit makes
-        return self._rule.scores(*self._read(X))
+        return in_class_order(self._scores(X), self._labels)
 
     def predict_proba(self, X):
         """Class probabilities by the rule's score, 0.5 being the cut-off.
@@ -369,6 +378,6 @@ class FairRule(PostProcessor):
         y_pred : ndarray of shape (n_samples,)
             Labels.
         """
-        scores = self.decision_function(X)
+        scores = self._scores(X)
         codes = scores.argmax(1) if scores.ndim == 2 else (scores > 0).astype(int)
-        return self.classes_[codes]
+        return self._labels[codes]

@@ -12,14 +12,22 @@ from sklearn.base import clone
 from sklearn.compose import make_column_transformer
 from sklearn.frozen import FrozenEstimator
 from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import cross_val_predict
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 from skorch import NeuralNetBinaryClassifier, NeuralNetClassifier
 from torch import nn
 
-from skfairaug import AdversarialAugmenter, FairAugmentFineTuner, MaskReactivator
+from skfairaug import AdversarialAugmenter, FairAugmentFineTuner, FairRule, MaskReactivator
 from skfairaug._inputs._adopt import core_of
+from skfairaug.rivals import (
+    AdversarialDebiasing,
+    PlainFineTuning,
+    RejectOptionClassification,
+    ThresholdOnly,
+    ThresholdOptimizer,
+)
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::skfairaug.exceptions.FairnessNotReachedWarning"),
@@ -376,3 +384,158 @@ def test_named_inputs_and_outputs(quick, steps):
     assert fair.predict(X).shape == (120,)
     assert torch.equal(fair.net_.module_.embeddings.weight, module.embeddings.weight)
     assert fair.net_.predict_proba(X).shape == (120, 2)
+
+
+# -- labels ----------------------------------------------------------------------
+
+WORDS = np.array(["refused", "granted"], dtype=object)  # of 0 and 1
+
+
+LABELS = {
+    "strings": (WORDS, "granted"),
+    "bools": (np.array([False, True]), None),
+    "one and two": (np.array([1, 2]), None),
+    "one is good": (np.array([2, 1]), 1),
+    "minus one and one": (np.array([-1, 1]), None),
+    "minus one is good": (np.array([1, -1]), -1),
+}
+
+
+@pytest.fixture
+def module(rows):
+    return trained(Says(4), rows.X, rows.y)
+
+
+@pytest.mark.parametrize(("labels", "pos_label"), LABELS.values(), ids=LABELS)
+def test_labels(labels, pos_label, module, rows, quick):
+    """Whatever they are called, a net trained on 1 = favourable is fine-tuned alike."""
+    expected = FairAugmentFineTuner(module, **quick)
+    expected.fit(rows.X, rows.y, sensitive_features=rows.group)
+    fair = FairAugmentFineTuner(module, pos_label=pos_label, **quick)
+    fair.fit(rows.X, labels[rows.y], sensitive_features=rows.group)
+    np.testing.assert_array_equal(fair.predict(rows.X), labels[expected.predict(rows.X)])
+    assert fair.bias_ == expected.bias_
+    # As scikit-learn has it: classes in order, columns and signs by them.
+    assert fair.classes_.tolist() == sorted(labels)
+    column = fair.classes_.tolist().index(labels[1])
+    favourable = expected.predict_proba(rows.X)[:, 1]
+    np.testing.assert_array_equal(fair.predict_proba(rows.X)[:, column], favourable)
+    sign = 1 if column else -1
+    np.testing.assert_array_equal(
+        fair.decision_function(rows.X), sign * expected.decision_function(rows.X)
+    )
+
+
+def test_pandas_labels(module, rows, quick):
+    expected = FairAugmentFineTuner(module, **quick)
+    expected.fit(rows.X, rows.y, sensitive_features=rows.group)
+    ordered = pd.CategoricalDtype(["refused", "granted"], ordered=True)
+    for y, names in (
+        (pd.Series(WORDS[rows.y], dtype=ordered), WORDS),
+        (pd.Series(rows.y, dtype="Int64"), [0, 1]),
+        (pd.Series(rows.y == 1, dtype="boolean"), [False, True]),
+    ):
+        fair = clone(expected).fit(rows.X, y, sensitive_features=rows.group)
+        names = np.asarray(names)
+        np.testing.assert_array_equal(fair.predict(rows.X), names[expected.predict(rows.X)])
+
+
+def test_numbers_are_outputs_whichever_is_favourable(module, rows, quick):
+    """pos_label=0 asks for the bias of zeros; the net's outputs mean what they meant."""
+    fair = FairAugmentFineTuner(module, pos_label=0, **quick)
+    fair.fit(rows.X, rows.y, sensitive_features=rows.group)
+    assert fair.score(rows.X, rows.y) > 0.8
+    assert fair.net_.output_order_ == [1, 0]
+    np.testing.assert_array_equal(fair.predict_proba(rows.X).argmax(1), fair.predict(rows.X))
+
+
+def test_classes_of_a_skorch_net_are_its_own(rows, quick):
+    """Trained on sorted labels, as of a LabelEncoder, and told so."""
+    flipped = as_skorch(trained(Says(4), rows.X, 1 - rows.y))
+    flipped.classes = ["granted", "refused"]
+    fair = FairAugmentFineTuner(flipped, pos_label="granted", **quick)
+    fair.fit(rows.X, WORDS[rows.y], sensitive_features=rows.group)
+    assert fair.score(rows.X, WORDS[rows.y]) > 0.8
+    flipped.classes = ["bad", "good"]
+    with pytest.raises(ValueError, match=r"fitted on the classes \['bad', 'good'\], but y"):
+        fair.fit(rows.X, WORDS[rows.y], sensitive_features=rows.group)
+
+
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        FairAugmentFineTuner(None, max_epochs=0, random_state=0),
+        MaskReactivator(max_epochs=1, steps_per_epoch=1),
+        AdversarialAugmenter(n_steps=0),
+        FairRule(random_state=0),
+        ThresholdOnly(),
+    ],
+    ids=lambda estimator: type(estimator).__name__,
+)
+def test_a_net_that_means_the_other_label_is_told(estimator, module, rows):
+    estimator.set_params(estimator=module, tolerance=0.5)
+    with pytest.warns(UserWarning, match=r"below chance.*pass pos_label='granted'"):
+        estimator.fit(rows.X, WORDS[rows.y], sensitive_features=rows.group)
+
+
+# -- the rule and the rivals --------------------------------------------------------
+
+POST = {
+    "rule": FairRule(tolerance=0.3, random_state=0),
+    "threshold": ThresholdOnly(tolerance=0.3),
+    "optimizer": ThresholdOptimizer(tolerance=0.3, random_state=0),
+    "reject option": RejectOptionClassification(n_thresholds=5, n_margins=3, random_state=0),
+}
+
+
+def predicted(model, X, groups):
+    if model.needs_sensitive_features:
+        return model.predict(X, sensitive_features=groups)
+    return model.predict(X)
+
+
+@pytest.mark.parametrize("model", POST.values(), ids=POST)
+def test_post_processing(model, raw, encode, pipeline, table):
+    """A module, a Pipeline of one over raw columns, and a skorch net give the same."""
+    Z = encode.transform(raw).toarray().astype(np.float32)
+    groups = table.group
+    expected = clone(model).set_params(estimator=as_skorch(pipeline[-1]))
+    expected = expected.fit(Z, table.y, sensitive_features=groups)
+    favourable = predicted(expected, Z, groups)
+    bare = clone(model).set_params(estimator=pipeline[-1], pos_label="granted")
+    bare.fit(Z, WORDS[table.y], sensitive_features=groups)
+    np.testing.assert_array_equal(predicted(bare, Z, groups), WORDS[favourable])
+    whole = clone(model).set_params(estimator=pipeline, pos_label="granted")
+    whole.fit(raw, WORDS[table.y], sensitive_features=groups)
+    if isinstance(model, ThresholdOnly | RejectOptionClassification):
+        # The others also read the columns themselves, which are the raw ones here.
+        np.testing.assert_array_equal(predicted(whole, raw, groups), WORDS[favourable])
+    assert predicted(pickle.loads(pickle.dumps(whole)), raw, groups).shape == (240,)
+
+
+def test_any_classifier_knows_its_classes(rows):
+    """The column of the favourable class is found by its name."""
+    biased = LogisticRegression().fit(rows.X, WORDS[rows.y])
+    numbers = LogisticRegression().fit(rows.X, rows.y)
+    for model in (ThresholdOnly(tolerance=0.3), FairRule(tolerance=0.3, random_state=0)):
+        expected = clone(model).set_params(estimator=numbers)
+        expected.fit(rows.X, rows.y, sensitive_features=rows.group)
+        fair = clone(model).set_params(estimator=biased, pos_label="granted")
+        fair.fit(rows.X, WORDS[rows.y], sensitive_features=rows.group)
+        np.testing.assert_array_equal(fair.predict(rows.X), WORDS[expected.predict(rows.X)])
+        np.testing.assert_allclose(
+            fair.predict_proba(rows.X)[:, 0], expected.predict_proba(rows.X)[:, 1], atol=1e-4
+        )
+
+
+def test_rivals_that_fine_tune_take_a_module(module, rows, quick):
+    fair = PlainFineTuning(module, pos_label="granted", **quick)
+    fair.fit(rows.X, WORDS[rows.y], sensitive_features=rows.group)
+    expected = PlainFineTuning(as_skorch(module), **quick)
+    expected.fit(rows.X, rows.y, sensitive_features=rows.group)
+    np.testing.assert_array_equal(fair.predict(rows.X), WORDS[expected.predict(rows.X)])
+
+
+def test_rivals_that_train_anew_take_none(module, rows):
+    with pytest.raises(TypeError, match=r"trains the network from new weights.*; got a Says\."):
+        AdversarialDebiasing(module).fit(rows.X, rows.y, sensitive_features=rows.group)

@@ -25,12 +25,17 @@ from skfairaug._inputs._checks import (
     check_same_length,
     check_tolerance,
     check_training_rows,
-    encode_labels,
     named_arrays,
 )
 from skfairaug._inputs._contexts import isolated_random_state
 from skfairaug._inputs._copies import copy_net, portable_state, restored_state
 from skfairaug._inputs._groups import Groups, column_indices, encode_groups, groups_from_columns
+from skfairaug._inputs._labels import (
+    encode_favourable,
+    in_class_order,
+    output_order,
+    warn_below_chance,
+)
 from skfairaug._inputs._models import (
     check_net,
     check_output,
@@ -46,6 +51,10 @@ from skfairaug.steps.importance import group_columns
 
 #: Stands for an infinite cut-off, that of a constant prediction: scores stay finite.
 LARGEST = float(np.finfo(np.float32).max)
+
+
+#: Rows on which a network is asked whether it contradicts the labels.
+CHANCE_ROWS = 2048
 
 
 class Rows(NamedTuple):
@@ -74,8 +83,10 @@ class NetHolder(BaseEstimator):
         get_constraint(self.constraint)
         self._check_tolerance()
         given = X
-        X, y = self._validate_X_y(X, y)
-        y, self.classes_ = encode_labels(y)
+        X, _ = self._validate_X_y(X, y)
+        # Of the labels as they came: an array would not know the order of a categorical.
+        y, self._labels = encode_favourable(y, self.pos_label)
+        self.classes_ = np.sort(self._labels)
         columns = None
         if self.preprocessor_ is not None:
             # Columns are called what the caller calls them, and are others behind the steps.
@@ -102,10 +113,10 @@ class NetHolder(BaseEstimator):
     def _check_cells(self, rows, of):
         """Raise where some rows lack a class, a group, or a cell that is measured."""
         y, codes = rows.y[of], rows.groups.codes[of]
-        check_labels_present(y, self.classes_)
+        check_labels_present(y, self._labels)
         check_group_rows(codes, self.groups_)
         constraint = get_constraint(self.constraint)
-        constraint.check(y, codes, self.classes_, self.groups_)
+        constraint.check(y, codes, self._labels, self.groups_)
 
     def _validate_X_y(self, X, y):
         """Checked rows and labels on the host.
@@ -164,11 +175,31 @@ class NetHolder(BaseEstimator):
         else:
             net = train_net(unwrap(self.estimator), rows.X, rows.y)
         everything = np.arange(len(rows.y))
-        return self._make_task(net, rows, everything, everything, seed)
+        task = self._make_task(net, rows, everything, everything, seed)
+        self._warn_below_chance(task)
+        return task
 
     def _copy_of_net(self, X):
         """A copy of the fitted net, or a net around a copy of the module."""
-        return copy_net(as_net(unwrap(self.estimator), X))
+        net = copy_net(as_net(unwrap(self.estimator), X))
+        order = output_order(unwrap(self.estimator), self._labels)
+        if order != sorted(order):
+            net.output_order_ = order
+        return net
+
+    def _warn_below_chance(self, task):
+        """Say so where a net that was given contradicts the labels of the rows."""
+        if len(self._labels) > 2 or not is_fitted_net(self.estimator):
+            return
+        rows = task.select[:CHANCE_ROWS]
+        predicted = predict_log_proba(task.net, at(task.X, rows)).argmax(1)
+        warn_below_chance(
+            task.y[rows].cpu().numpy(),
+            predicted.cpu().numpy(),
+            self._labels,
+            unwrap(self.estimator),
+            stacklevel=6,  # here, _start, fit, scikit-learn's _fit_context, the caller
+        )
 
     def _goal(self):
         """What is asked of the network."""
@@ -270,6 +301,7 @@ class BaseIntraProcessor(ClassifierMixin, MetaEstimatorMixin, NetHolder):
         "sensitive_columns": "no_validation",
         "constraint": [str],
         "tolerance": "no_validation",
+        "pos_label": "no_validation",
         "caution": [Interval(Real, 0, None, closed="left")],
         "debias_fraction": [Interval(Real, 0, 1, closed="neither")],
         "random_state": ["random_state"],
@@ -295,7 +327,7 @@ class BaseIntraProcessor(ClassifierMixin, MetaEstimatorMixin, NetHolder):
             module as keyword arguments; a torch Dataset of rows is read when its rows
             are needed, through the net's own iterator.
         y : array-like of shape (n_samples,)
-            Labels; the larger of two is the favourable one.
+            Labels; of two, `pos_label` is the favourable one.
         sensitive_features : array-like, default=None
             Group of every row, of shape (n_samples,) or (n_samples, n_columns); several
             columns make intersectional groups. None reads them from `sensitive_columns`.
@@ -340,7 +372,9 @@ class BaseIntraProcessor(ClassifierMixin, MetaEstimatorMixin, NetHolder):
         own, _ = split_cells(rows.cells[select], 1 - self.validation_fraction, seed)
         train = np.sort(np.concatenate([select[own], np.flatnonzero(~chooses)]))
         measure = np.flatnonzero(~held_out & (rows.groups.codes >= 0))
-        return self._make_task(net, rows, train, select, seed, measure)
+        task = self._make_task(net, rows, train, select, seed, measure)
+        self._warn_below_chance(task)
+        return task
 
     def _goal(self):
         return Goal(get_constraint(self.constraint), self.tolerance, caution=self.caution)
@@ -370,8 +404,15 @@ class BaseIntraProcessor(ClassifierMixin, MetaEstimatorMixin, NetHolder):
         log_proba = predict_log_proba(self.net_, X)
         return log_proba.double().cpu().numpy()
 
+    def _scores(self, X):
+        """Log-odds of the favourable class less the cut-off; several: a column per code."""
+        log_proba = self._log_proba(X)
+        if len(self.classes_) > 2:
+            return log_proba
+        return log_proba[:, 1] - log_proba[:, 0] - self._log_odds
+
     def decision_function(self, X):
-        """Log-odds of the favourable class less those of the threshold.
+        """Log-odds of the second of `classes_` less those of the threshold.
 
         Parameters
         ----------
@@ -381,13 +422,10 @@ class BaseIntraProcessor(ClassifierMixin, MetaEstimatorMixin, NetHolder):
         Returns
         -------
         scores : ndarray of shape (n_samples,) or (n_samples, n_classes)
-            Positive where `predict` gives the favourable class; several classes:
-            log-probabilities.
+            Positive where `predict` gives the second of `classes_`, the favourable one
+            unless `pos_label` is the first; several classes: log-probabilities.
         """
-        log_proba = self._log_proba(X)
-        if len(self.classes_) > 2:
-            return log_proba
-        return log_proba[:, 1] - log_proba[:, 0] - self._log_odds
+        return in_class_order(self._scores(X), self._labels)
 
     def predict_proba(self, X):
         """Class probabilities, shifted so that 0.5 is the chosen threshold.
@@ -402,7 +440,7 @@ class BaseIntraProcessor(ClassifierMixin, MetaEstimatorMixin, NetHolder):
         proba : ndarray of shape (n_samples, n_classes)
             Rows sum to one; `predict` is their argmax.
         """
-        return self._proba_of(self.decision_function(X))
+        return in_class_order(self._proba_of(self._scores(X)), self._labels)
 
     def _proba_of(self, scores):
         if scores.ndim == 2:
@@ -423,11 +461,11 @@ class BaseIntraProcessor(ClassifierMixin, MetaEstimatorMixin, NetHolder):
         y_pred : ndarray of shape (n_samples,)
             Labels.
         """
-        return self._labels_of(self.decision_function(X))
+        return self._labels_of(self._scores(X))
 
     def _labels_of(self, scores):
         codes = scores.argmax(1) if scores.ndim == 2 else (scores > 0).astype(int)
-        return self.classes_[codes]
+        return self._labels[codes]
 
 
 def _holds_integers(X):

@@ -67,7 +67,10 @@ def train_net(net, X, y):
 
 
 def net_targets(net, y):
-    """Class codes `y` in the dtype that the net's own criterion wants."""
+    """Class codes `y` as outputs of the net, in the dtype that its own criterion wants."""
+    order = getattr(net, "output_order_", None)
+    if order is not None:
+        y = torch.as_tensor(order, device=y.device)[y]
     binary = isinstance(net.criterion_, (torch.nn.BCEWithLogitsLoss, torch.nn.BCELoss))
     return y.float() if binary else y
 
@@ -123,12 +126,20 @@ def check_output(net, X, n_classes):
 
 
 def log_probabilities(net, output):
-    """Class log-probabilities (n, n_classes) of the module's `output`.
+    """Class log-probabilities (n, n_classes) of the module's `output`, a column per code.
 
     Follows skorch's own reading of the criterion: logits under
     ``CrossEntropyLoss`` and ``BCEWithLogitsLoss``, probabilities otherwise.
-    Working on the logits keeps the gradient of saturated rows.
+    Working on the logits keeps the gradient of saturated rows.  ``net.output_order_``, of a
+    copy that is fine-tuned, says which output each code is.
     """
+    log_proba = _log_outputs(net, output)
+    order = getattr(net, "output_order_", None)
+    return log_proba if order is None else log_proba[:, order]
+
+
+def _log_outputs(net, output):
+    """Log-probabilities in the order of the module's outputs."""
     output = logits_in(output)
     if output.ndim == 2 and output.shape[1] == 1:
         output = output.squeeze(1)

@@ -53,6 +53,9 @@ class AdversarialDebiasing(TrainedAnew):
     validation_fraction : float, default=0.2
         Share of every (label, group) cell, in [0, 1), that is not trained on and chooses
         epoch and threshold; a cell's only row does both. 0: all rows train and choose.
+    pos_label : label, default=None
+        The favourable one of two labels. None: the greater, or the last of an ordered
+        categorical.
     random_state : int, RandomState instance or None, default=None
         Source of randomness.
 
@@ -161,6 +164,7 @@ class AdversarialDebiasing(TrainedAnew):
         batch_size=512,
         sensitive_columns="auto",
         validation_fraction=0.2,
+        pos_label=None,
         random_state=None,
     ):
         self.estimator = estimator
@@ -177,6 +181,7 @@ class AdversarialDebiasing(TrainedAnew):
         self.batch_size = batch_size
         self.sensitive_columns = sensitive_columns
         self.validation_fraction = validation_fraction
+        self.pos_label = pos_label
         self.random_state = random_state
 
     def _debias(self, task):

@@ -75,6 +75,9 @@ class AdversarialFineTuning(BaseIntraProcessor):
     debias_fraction : float, default=0.25
         Where `estimator` is not fitted: share of the rows, in (0, 1), that debias it.
         The others train it.
+    pos_label : label, default=None
+        The favourable one of two labels. None: the greater, or the last of an ordered
+        categorical.
     random_state : int, RandomState instance or None, default=None
         Source of randomness.
 
@@ -197,6 +200,7 @@ class AdversarialFineTuning(BaseIntraProcessor):
         sensitive_columns="auto",
         validation_fraction=0.0,
         debias_fraction=0.25,
+        pos_label=None,
         random_state=None,
     ):
         self.estimator = estimator
@@ -218,6 +222,7 @@ class AdversarialFineTuning(BaseIntraProcessor):
         self.sensitive_columns = sensitive_columns
         self.validation_fraction = validation_fraction
         self.debias_fraction = debias_fraction
+        self.pos_label = pos_label
         self.random_state = random_state
 
     def _debias(self, task):

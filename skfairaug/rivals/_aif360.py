@@ -87,6 +87,9 @@ class Reweighing(MetaRival):
     ----------
     estimator : classifier, default=None
         Not fitted; takes `sample_weight` in `fit`. None is a logistic regression.
+    pos_label : label, default=None
+        The favourable one of two labels. None: the greater, or the last of an ordered
+        categorical.
     random_state : int, RandomState instance or None, default=None
         Unused: nothing is drawn.
 
@@ -131,11 +134,13 @@ class Reweighing(MetaRival):
 
     _parameter_constraints: dict = {
         "estimator": "no_validation",
+        "pos_label": "no_validation",
         "random_state": ["random_state"],
     }
 
-    def __init__(self, estimator=None, *, random_state=None):
+    def __init__(self, estimator=None, *, pos_label=None, random_state=None):
         self.estimator = estimator
+        self.pos_label = pos_label
         self.random_state = random_state
 
     def _check_goal(self):
@@ -188,7 +193,7 @@ class _LabelPostProcessor(NeedsGroups, PostProcessor):
         return rows, score
 
     def _score(self, X):
-        score, is_probability = favourable_score(self.estimator_, X)
+        score, is_probability = favourable_score(self.estimator_, X, self._order[1])
         if not is_probability:
             raise TypeError(
                 f"{type(self).__name__} needs probabilities; "
@@ -231,6 +236,9 @@ class RejectOptionClassification(_LabelPostProcessor):
     debias_fraction : float, default=0.25
         Where `estimator` is not fitted: share of the rows, in (0, 1), that the search
         uses. The others train it.
+    pos_label : label, default=None
+        The favourable one of two labels. None: the greater, or the last of an ordered
+        categorical.
     random_state : int, RandomState instance or None, default=None
         Which rows those are.
 
@@ -296,6 +304,7 @@ class RejectOptionClassification(_LabelPostProcessor):
         n_thresholds=100,
         n_margins=50,
         debias_fraction=0.25,
+        pos_label=None,
         random_state=None,
     ):
         self.estimator = estimator
@@ -305,6 +314,7 @@ class RejectOptionClassification(_LabelPostProcessor):
         self.n_thresholds = n_thresholds
         self.n_margins = n_margins
         self.debias_fraction = debias_fraction
+        self.pos_label = pos_label
         self.random_state = random_state
 
     def _fit(self, rows):
@@ -337,6 +347,9 @@ class EqOddsPostprocessing(_LabelPostProcessor):
     debias_fraction : float, default=0.25
         Where `estimator` is not fitted: share of the rows, in (0, 1), that debias it.
         The others train it.
+    pos_label : label, default=None
+        The favourable one of two labels. None: the greater, or the last of an ordered
+        categorical.
     random_state : int, RandomState instance or None, default=None
         Of the draws: the same rows get the same labels from one fitted estimator.
 
@@ -384,12 +397,16 @@ class EqOddsPostprocessing(_LabelPostProcessor):
     _parameter_constraints: dict = {
         "estimator": "no_validation",
         "debias_fraction": PostProcessor._parameter_constraints["debias_fraction"],
+        "pos_label": "no_validation",
         "random_state": ["random_state"],
     }
 
-    def __init__(self, estimator=None, *, debias_fraction=0.25, random_state=None):
+    def __init__(
+        self, estimator=None, *, debias_fraction=0.25, pos_label=None, random_state=None
+    ):
         self.estimator = estimator
         self.debias_fraction = debias_fraction
+        self.pos_label = pos_label
         self.random_state = random_state
 
     def _check_goal(self):
@@ -424,6 +441,9 @@ class CalibratedEqOddsPostprocessing(EqOddsPostprocessing):
     debias_fraction : float, default=0.25
         Where `estimator` is not fitted: share of the rows, in (0, 1), that debias it.
         The others train it.
+    pos_label : label, default=None
+        The favourable one of two labels. None: the greater, or the last of an ordered
+        categorical.
     random_state : int, RandomState instance or None, default=None
         Of the draws: the same rows get the same labels from one fitted estimator.
 
@@ -480,9 +500,15 @@ class CalibratedEqOddsPostprocessing(EqOddsPostprocessing):
         *,
         cost_constraint="weighted",
         debias_fraction=0.25,
+        pos_label=None,
         random_state=None,
     ):
-        super().__init__(estimator, debias_fraction=debias_fraction, random_state=random_state)
+        super().__init__(
+            estimator,
+            debias_fraction=debias_fraction,
+            pos_label=pos_label,
+            random_state=random_state,
+        )
         self.cost_constraint = cost_constraint
 
     def _fit(self, rows):

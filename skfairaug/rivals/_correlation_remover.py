@@ -21,6 +21,9 @@ class CorrelationRemover(NeedsGroups, MetaRival):
         Not fitted; takes `sample_weight` in `fit`. None is a logistic regression.
     alpha : float, default=1.0
         Share of the correlation that is removed, in [0, 1].
+    pos_label : label, default=None
+        The favourable one of two labels. None: the greater, or the last of an ordered
+        categorical.
     random_state : int, RandomState instance or None, default=None
         Unused: nothing is drawn.
 
@@ -60,12 +63,14 @@ class CorrelationRemover(NeedsGroups, MetaRival):
     _parameter_constraints: dict = {
         "estimator": "no_validation",
         "alpha": [Interval(Real, 0, 1, closed="both")],
+        "pos_label": "no_validation",
         "random_state": ["random_state"],
     }
 
-    def __init__(self, estimator=None, *, alpha=1.0, random_state=None):
+    def __init__(self, estimator=None, *, alpha=1.0, pos_label=None, random_state=None):
         self.estimator = estimator
         self.alpha = alpha
+        self.pos_label = pos_label
         self.random_state = random_state
 
     def _check_goal(self):

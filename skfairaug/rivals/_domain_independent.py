@@ -5,6 +5,7 @@ from sklearn.utils._param_validation import StrOptions
 from torch.nn import functional as F
 
 from skfairaug._inputs._checks import check_same_length
+from skfairaug._inputs._labels import in_class_order
 from skfairaug.rivals._domain_heads import add_heads
 from skfairaug.rivals._trained_anew import TRAINING, TrainedAnew
 
@@ -43,6 +44,9 @@ class DomainIndependent(TrainedAnew):
     validation_fraction : float, default=0.2
         Share of every (label, group) cell, in [0, 1), that is not trained on and chooses
         epoch and threshold; a cell's only row does both. 0: all rows train and choose.
+    pos_label : label, default=None
+        The favourable one of two labels. None: the greater, or the last of an ordered
+        categorical.
     random_state : int, RandomState instance or None, default=None
         Source of randomness.
 
@@ -134,6 +138,7 @@ class DomainIndependent(TrainedAnew):
         batch_size=512,
         sensitive_columns="auto",
         validation_fraction=0.2,
+        pos_label=None,
         random_state=None,
     ):
         self.estimator = estimator
@@ -146,6 +151,7 @@ class DomainIndependent(TrainedAnew):
         self.batch_size = batch_size
         self.sensitive_columns = sensitive_columns
         self.validation_fraction = validation_fraction
+        self.pos_label = pos_label
         self.random_state = random_state
 
     @property
@@ -182,8 +188,12 @@ class DomainIndependent(TrainedAnew):
             Positive where `predict` gives the favourable class; several classes:
             log-probabilities.
         """
+        scores = self._scores_of(X, sensitive_features)
+        return in_class_order(scores, self._labels)
+
+    def _scores_of(self, X, sensitive_features):
         if not self.needs_sensitive_features:
-            return super().decision_function(X)
+            return self._scores(X)
         codes = self._group_codes(X, sensitive_features)
         # Of all rows by every group's classifier, which is one pass each.
         scores = []
@@ -191,7 +201,7 @@ class DomainIndependent(TrainedAnew):
         for group in range(len(self.groups_)):
             module.combine = OfGroup(group)
             try:
-                scores.append(super().decision_function(X))
+                scores.append(self._scores(X))
             finally:
                 module.combine = SumOfGroups()
         return np.stack(scores)[codes, np.arange(len(codes))]
@@ -228,8 +238,8 @@ class DomainIndependent(TrainedAnew):
         proba : ndarray of shape (n_samples, n_classes)
             Rows sum to one; `predict` is their argmax.
         """
-        scores = self.decision_function(X, sensitive_features=sensitive_features)
-        return self._proba_of(scores)
+        proba = self._proba_of(self._scores_of(X, sensitive_features))
+        return in_class_order(proba, self._labels)
 
     def predict(self, X, *, sensitive_features=None):
         """Predict labels.
@@ -246,8 +256,7 @@ class DomainIndependent(TrainedAnew):
         y_pred : ndarray of shape (n_samples,)
             Labels.
         """
-        scores = self.decision_function(X, sensitive_features=sensitive_features)
-        return self._labels_of(scores)
+        return self._labels_of(self._scores_of(X, sensitive_features))
 
 
 class SumOfGroups:

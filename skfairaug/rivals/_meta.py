@@ -19,17 +19,20 @@ from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter, validate_data
 from skorch import NeuralNet
 
+from skfairaug._engine._columns import is_raw
 from skfairaug._engine._estimator import Rows, _holds_integers, split_cells
+from skfairaug._inputs._adopt import as_net, steps_before, through_steps, with_core
 from skfairaug._inputs._checks import (
     check_cells,
     check_tolerance,
     check_training_rows,
-    encode_labels,
 )
 from skfairaug._inputs._contexts import isolated_random_state
 from skfairaug._inputs._copies import portable_state, restored_state
 from skfairaug._inputs._groups import Groups, encode_groups
+from skfairaug._inputs._labels import encode_favourable, output_order, warn_below_chance
 from skfairaug._inputs._models import (
+    check_net,
     input_types,
     is_fitted_net,
     predict_log_proba,
@@ -64,6 +67,7 @@ class MetaRival(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         "estimator": "no_validation",
         "constraint": "no_validation",
         "tolerance": "no_validation",
+        "pos_label": "no_validation",
         "random_state": ["random_state"],
     }
 
@@ -97,7 +101,7 @@ class MetaRival(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
             Rows: training rows where `fits_on` is "train", rows that the classifier has
             not seen where it is "validation". Images of type uint8 stay so.
         y : array-like of shape (n_samples,)
-            Two classes; the larger label is the favourable one.
+            Two classes; `pos_label` is the favourable one.
         sensitive_features : array-like, default=None
             Group of every row, of shape (n_samples,) or (n_samples, n_columns); several
             columns make intersectional groups. It has to be given.
@@ -116,8 +120,9 @@ class MetaRival(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
 
     def _validate_rows(self, X, y, sensitive_features):
         self._check_goal()
-        X, y = self._checked_arrays(X, y)
-        y, self.classes_ = encode_labels(y)
+        X, _ = self._checked_arrays(X, y)
+        y, self._labels = encode_favourable(y, self.pos_label)
+        self.classes_ = np.sort(self._labels)
         if len(self.classes_) != 2:
             raise ValueError(
                 "Only binary classification is supported. The type of the target is "
@@ -134,10 +139,10 @@ class MetaRival(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
     def _check_cells(self, y, groups):
         """Raise where a cell that the constraint measures has no rows; without one, any."""
         if not hasattr(self, "constraint"):
-            check_cells(y, groups.codes, self.classes_, groups.names)
+            check_cells(y, groups.codes, self._labels, groups.names)
             return
         constraint = get_constraint(self.constraint or "statistical_parity")
-        constraint.check(y, groups.codes, self.classes_, groups.names)
+        constraint.check(y, groups.codes, self._labels, groups.names)
 
     def _check_goal(self):
         """Raise unless constraint and tolerance are known and possible."""
@@ -182,7 +187,7 @@ class MetaRival(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
             Labels.
         """
         favourable = self._favourable(self._checked(X))
-        return self.classes_[favourable.astype(int)]
+        return self._labels[favourable.astype(int)]
 
     def _aim(self):
         """The gap to ask a library for that goes to the bound itself."""
@@ -210,9 +215,10 @@ class PostProcessor(MetaRival):
 
         One that is not fitted is trained first, on rows that do not debias.
         """
+        self._order = list(range(len(self._labels)))
         if self.estimator is not None and _is_fitted(self.estimator):
             self._check_names()
-            return self.estimator, rows
+            return self._adopted(rows), rows
         kept, spent = split_cells(rows.cells, self.debias_fraction, self._seed)
         check_training_rows(rows.cells, kept, spent)
         X, y = take(rows.X, spent), rows.y[spent]
@@ -222,6 +228,38 @@ class PostProcessor(MetaRival):
             estimator = self._new_classifier().fit(X, y)
         groups = Groups(rows.groups.codes[kept], rows.groups.names)
         return estimator, Rows(take(rows.X, kept), rows.y[kept], groups, None)
+
+    def _adopted(self, rows):
+        """The fitted classifier, a module of it in a net, and the order of its outputs."""
+        estimator, net = self.estimator, is_fitted_net(self.estimator)
+        core = unwrap(estimator)
+        if net:
+            check_net(estimator)
+            estimator = with_core(estimator, as_net(core, _behind_steps(estimator, rows.X)))
+        self._order = output_order(core if net else estimator, self._labels)
+        if len(self._labels) == 2:
+            score, is_probability = favourable_score(estimator, rows.X, self._order[1])
+            predicted = score > 0.5 if is_probability else score > 0
+            warn_below_chance(
+                rows.y,
+                predicted.astype(int),
+                self._labels,
+                core if net else estimator,
+                stacklevel=7,  # here, _biased, _fit, fit, _fit_context, the caller
+            )
+        return estimator
+
+    def _checked_arrays(self, X, y):
+        # A frame of text and missing values is for the classifier alone to read.
+        if is_raw(X):
+            return validate_data(self, X, y, skip_check_array=True)
+        return super()._checked_arrays(X, y)
+
+    def _checked(self, X):
+        if is_raw(X):
+            check_is_fitted(self)
+            return validate_data(self, X, skip_check_array=True, reset=False)
+        return super()._checked(X)
 
     def _check_names(self):
         """Raise if the classifier was fitted on other columns, or in another order."""
@@ -262,7 +300,7 @@ class NeedsGroups:
         """
         X = self._checked(X)
         codes = self._known_groups(sensitive_features, len(X))
-        return self.classes_[self._favourable(X, codes).astype(int)]
+        return self._labels[self._favourable(X, codes).astype(int)]
 
     def _known_groups(self, sensitive_features, n_samples):
         """Codes of groups, numbered as in fit."""
@@ -282,7 +320,7 @@ class NeedsGroups:
         return codes[groups.codes]
 
 
-def favourable_score(estimator, X):
+def favourable_score(estimator, X, output=1):
     """Score of the favourable class, in float64, and whether it is a probability.
 
     Parameters
@@ -291,6 +329,8 @@ def favourable_score(estimator, X):
         Fitted, with `predict_proba` or `decision_function`.
     X : ndarray of shape (n_samples, n_features) or (n_samples, ...)
         Rows, their columns in the order of the classifier's.
+    output : int, default=1
+        Which of its two outputs is that of the favourable class.
 
     Returns
     -------
@@ -301,15 +341,14 @@ def favourable_score(estimator, X):
     """
     if is_fitted_net(estimator):
         # Takes rows of any precision and leaves the net in the mode that it was in.
-        net = unwrap(estimator)
-        log_proba = predict_log_proba(net, on_device(net, _as_net_input(net, X)))
-        return np.exp(log_proba[:, 1].double().cpu().numpy()), True
-    if hasattr(estimator, "feature_names_in_"):  # it was fitted on a frame, and asks for one
+        return np.exp(_net_log_proba(estimator, X)[:, output]), True
+    if isinstance(X, np.ndarray) and hasattr(estimator, "feature_names_in_"):
         X = pd.DataFrame(X, columns=estimator.feature_names_in_)
     if hasattr(estimator, "predict_proba"):
         proba = np.asarray(estimator.predict_proba(X), dtype=np.float64)
-        return proba[:, 1], True
-    return np.asarray(estimator.decision_function(X), dtype=np.float64), False
+        return proba[:, output], True
+    score = np.asarray(estimator.decision_function(X), dtype=np.float64)
+    return score if output else -score, False
 
 
 def class_log_proba(estimator, X):
@@ -328,9 +367,7 @@ def class_log_proba(estimator, X):
         Finite; of a decision function, as if it were log-odds or logits.
     """
     if is_fitted_net(estimator):
-        net = unwrap(estimator)
-        log_proba = predict_log_proba(net, on_device(net, _as_net_input(net, X)))
-        return log_proba.double().cpu().numpy()
+        return _net_log_proba(estimator, X)
     if isinstance(X, np.ndarray) and hasattr(estimator, "feature_names_in_"):
         X = pd.DataFrame(X, columns=estimator.feature_names_in_)
     if hasattr(estimator, "predict_proba"):
@@ -344,6 +381,8 @@ def class_log_proba(estimator, X):
 
 def check_scorer(estimator):
     """Raise unless a classifier gives scores."""
+    if is_fitted_net(estimator):
+        return
     if not any(hasattr(estimator, name) for name in ("predict_proba", "decision_function")):
         raise TypeError(
             "estimator must be a classifier with predict_proba or decision_function; got "
@@ -379,6 +418,27 @@ def check_weighted(estimator):
         raise TypeError(
             f"estimator must take sample_weight in fit; {type(estimator).__name__} does not."
         )
+
+
+def _net_log_proba(estimator, X):
+    """Log-probabilities in float64, in the order of the outputs of a net.
+
+    Takes rows of any precision and leaves the net in the mode that it was in.
+    """
+    net, X = unwrap(estimator), _behind_steps(estimator, X)
+    log_proba = predict_log_proba(net, on_device(net, _as_net_input(net, X)))
+    return log_proba.double().cpu().numpy()
+
+
+def _behind_steps(estimator, X):
+    """Rows as the net at the end of a Pipeline takes them, in float32."""
+    steps = steps_before(estimator)
+    if steps is None:
+        return X.astype(np.float32) if getattr(X, "dtype", None) == np.float64 else X
+    if isinstance(X, np.ndarray) and hasattr(steps, "feature_names_in_"):
+        X = pd.DataFrame(X, columns=steps.feature_names_in_)
+    X = np.asarray(through_steps(steps, X))
+    return X.astype(np.float32) if X.dtype.kind == "f" else X
 
 
 def _as_net_input(net, X):

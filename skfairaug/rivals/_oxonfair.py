@@ -7,6 +7,8 @@ from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.utils._param_validation import Interval
 
+from skfairaug._engine._columns import ColumnReader, is_raw
+from skfairaug._inputs._labels import in_class_order
 from skfairaug.metrics._constraints import DIFFERENCES, get_constraint
 from skfairaug.rivals._meta import (
     MARGIN,
@@ -107,7 +109,7 @@ class _Offsets(PostProcessor):
         )
 
     def _margin(self, X):
-        return log_odds(*favourable_score(self.estimator_, X))
+        return log_odds(*favourable_score(self.estimator_, X, self._order[1]))
 
 
 class OxonFair(_Offsets):
@@ -137,6 +139,9 @@ class OxonFair(_Offsets):
     debias_fraction : float, default=0.25
         Where `estimator` is not fitted: share of the rows, in (0, 1), that debias it.
         The others train it.
+    pos_label : label, default=None
+        The favourable one of two labels. None: the greater, or the last of an ordered
+        categorical.
     random_state : int, RandomState instance or None, default=None
         Which rows those are, and the randomness of both classifiers.
 
@@ -205,6 +210,7 @@ class OxonFair(_Offsets):
         tolerance=0.05,
         margin=0.2,
         debias_fraction=0.25,
+        pos_label=None,
         random_state=None,
     ):
         self.estimator = estimator
@@ -214,19 +220,27 @@ class OxonFair(_Offsets):
         self.tolerance = tolerance
         self.margin = margin
         self.debias_fraction = debias_fraction
+        self.pos_label = pos_label
         self.random_state = random_state
 
     def _fit_slots(self, rows):
         given = self.group_estimator
         guess = LogisticRegression(max_iter=1000) if given is None else clone(given)
-        self.group_estimator_ = guess.fit(rows.X, rows.groups.codes)
+        self.reader_ = ColumnReader().fit(rows.X) if is_raw(rows.X) else None
+        self.group_estimator_ = guess.fit(self._columns(rows.X), rows.groups.codes)
         guessed = self._guess(rows.X, np.arange(len(self.groups_) + 1))
         self._guessed, slots = np.unique(guessed, return_inverse=True)
         return slots
 
+    def _columns(self, X):
+        """What the group is guessed from: numbers."""
+        return X if self.reader_ is None else self.reader_.transform(X)
+
     def _guess(self, X, allowed):
         """Code of the guessed group, or one more for the unknown one, out of `allowed`."""
-        proba = np.asarray(self.group_estimator_.predict_proba(X), dtype=np.float64)
+        proba = np.asarray(
+            self.group_estimator_.predict_proba(self._columns(X)), dtype=np.float64
+        )
         unsure = np.where(proba.max(1) < self.certainty, 2.0, -1.0)
         return allowed[np.column_stack([proba, unsure])[:, allowed].argmax(1)]
 
@@ -248,9 +262,9 @@ class OxonFair(_Offsets):
         Returns
         -------
         scores : ndarray of shape (n_samples,)
-            Positive where `predict` gives the favourable class.
+            Positive where `predict` gives the second of `classes_`.
         """
-        return self._score(self._checked(X))
+        return in_class_order(self._score(self._checked(X)), self._labels)
 
 
 class OxonFairWithGroups(NeedsGroups, _Offsets):
@@ -274,6 +288,9 @@ class OxonFairWithGroups(NeedsGroups, _Offsets):
     debias_fraction : float, default=0.25
         Where `estimator` is not fitted: share of the rows, in (0, 1), that debias it.
         The others train it.
+    pos_label : label, default=None
+        The favourable one of two labels. None: the greater, or the last of an ordered
+        categorical.
     random_state : int, RandomState instance or None, default=None
         Which rows those are.
 
@@ -332,6 +349,7 @@ class OxonFairWithGroups(NeedsGroups, _Offsets):
         tolerance=0.05,
         margin=0.2,
         debias_fraction=0.25,
+        pos_label=None,
         random_state=None,
     ):
         self.estimator = estimator
@@ -339,6 +357,7 @@ class OxonFairWithGroups(NeedsGroups, _Offsets):
         self.tolerance = tolerance
         self.margin = margin
         self.debias_fraction = debias_fraction
+        self.pos_label = pos_label
         self.random_state = random_state
 
     def _fit_slots(self, rows):

@@ -41,6 +41,9 @@ class RandomPerturbation(BaseIntraProcessor):
     debias_fraction : float, default=0.25
         Where `estimator` is not fitted: share of the rows, in (0, 1), that debias it.
         The others train it.
+    pos_label : label, default=None
+        The favourable one of two labels. None: the greater, or the last of an ordered
+        categorical.
     random_state : int, RandomState instance or None, default=None
         Source of randomness.
 
@@ -132,6 +135,7 @@ class RandomPerturbation(BaseIntraProcessor):
         scale=0.1,
         sensitive_columns="auto",
         debias_fraction=0.25,
+        pos_label=None,
         random_state=None,
     ):
         self.estimator = estimator
@@ -142,6 +146,7 @@ class RandomPerturbation(BaseIntraProcessor):
         self.scale = scale
         self.sensitive_columns = sensitive_columns
         self.debias_fraction = debias_fraction
+        self.pos_label = pos_label
         self.random_state = random_state
 
     @torch.no_grad()

@@ -10,6 +10,7 @@ import pandas as pd
 from fairlearn import reductions
 from sklearn.utils._param_validation import Interval
 
+from skfairaug._engine._columns import is_raw
 from skfairaug.metrics._cells import cell_counts, prediction_rates
 from skfairaug.metrics._constraints import get_constraint
 from skfairaug.metrics._phi import expected_phi
@@ -94,6 +95,9 @@ class ExponentiatedGradient(Reduction):
         does, which the bound holds for. False cuts the mean of their probabilities at
         one half: no bound, but :class:`~skfairaug.rivals.ThresholdOnly` around it sets
         one.
+    pos_label : label, default=None
+        The favourable one of two labels. None: the greater, or the last of an ordered
+        categorical.
     random_state : int, RandomState instance or None, default=None
         Of the draws. They depend on the row's values alone: the same person gets the
         same label whoever else is asked about.
@@ -159,6 +163,7 @@ class ExponentiatedGradient(Reduction):
         margin=0.2,
         max_iter=50,
         randomized=True,
+        pos_label=None,
         random_state=None,
     ):
         self.estimator = estimator
@@ -167,6 +172,7 @@ class ExponentiatedGradient(Reduction):
         self.margin = margin
         self.max_iter = max_iter
         self.randomized = randomized
+        self.pos_label = pos_label
         self.random_state = random_state
 
     def _fit(self, rows):
@@ -220,6 +226,9 @@ class GridSearch(Reduction):
     grid_limit : float, default=None
         Largest multiplier. The right one depends on the data; None is 2, and 0.5 for odds,
         whose two multipliers add up.
+    pos_label : label, default=None
+        The favourable one of two labels. None: the greater, or the last of an ordered
+        categorical.
     random_state : int, RandomState instance or None, default=None
         Unused: nothing is drawn.
 
@@ -271,6 +280,7 @@ class GridSearch(Reduction):
         caution=1.0,
         grid_size=30,
         grid_limit=None,
+        pos_label=None,
         random_state=None,
     ):
         self.estimator = estimator
@@ -279,6 +289,7 @@ class GridSearch(Reduction):
         self.caution = caution
         self.grid_size = grid_size
         self.grid_limit = grid_limit
+        self.pos_label = pos_label
         self.random_state = random_state
 
     def _fit(self, rows):
@@ -332,6 +343,9 @@ def fairlearn_on_todays_pandas():
 
 def uniform_by_row(X, seed):
     """A number in [0, 1) for every row that depends on its values and the seed alone."""
+    if is_raw(X):
+        hashes = pd.util.hash_pandas_object(X, index=False)
+        X = hashes.to_numpy().view(np.uint16).reshape(len(X), 4)
     X = np.asarray(X)
     if X.ndim > 2:  # pandas hashes column by column: an image has too many
         rows = [blake2b(row.tobytes(), digest_size=8).digest() for row in X]

@@ -7,6 +7,7 @@ from scipy.special import expit
 from sklearn.utils._param_validation import Interval
 
 from skfairaug._engine._estimator import LARGEST
+from skfairaug._inputs._labels import in_class_order
 from skfairaug.metrics._threshold import choose_threshold, threshold_curve
 from skfairaug.rivals._meta import PostProcessor, check_scorer, favourable_score, log_odds
 
@@ -38,6 +39,9 @@ class ThresholdOnly(PostProcessor):
     debias_fraction : float, default=0.25
         Where `estimator` is not fitted: share of the rows, in (0, 1), that choose the
         cut-off. The others train it.
+    pos_label : label, default=None
+        The favourable one of two labels. None: the greater, or the last of an ordered
+        categorical.
     random_state : int, RandomState instance or None, default=None
         Which rows those are.
 
@@ -101,6 +105,7 @@ class ThresholdOnly(PostProcessor):
         tolerance=0.05,
         caution=1.0,
         debias_fraction=0.25,
+        pos_label=None,
         random_state=None,
     ):
         self.estimator = estimator
@@ -108,6 +113,7 @@ class ThresholdOnly(PostProcessor):
         self.tolerance = tolerance
         self.caution = caution
         self.debias_fraction = debias_fraction
+        self.pos_label = pos_label
         self.random_state = random_state
 
     def _check_goal(self):
@@ -118,7 +124,7 @@ class ThresholdOnly(PostProcessor):
         if self.estimator is not None:
             check_scorer(self.estimator)
         self.estimator_, rows = self._biased(rows)
-        score = log_odds(*favourable_score(self.estimator_, rows.X))
+        score = log_odds(*favourable_score(self.estimator_, rows.X, self._order[1]))
         curve = threshold_curve(
             rows.y,
             score,
@@ -143,7 +149,7 @@ class ThresholdOnly(PostProcessor):
         return self._margin(X) > 0
 
     def _margin(self, X):
-        return log_odds(*favourable_score(self.estimator_, X)) - self.threshold_
+        return log_odds(*favourable_score(self.estimator_, X, self._order[1])) - self.threshold_
 
     def decision_function(self, X):
         """Score of the favourable class less the cut-off.
@@ -156,9 +162,9 @@ class ThresholdOnly(PostProcessor):
         Returns
         -------
         scores : ndarray of shape (n_samples,)
-            Positive where `predict` gives the favourable class.
+            Positive where `predict` gives the second of `classes_`.
         """
-        return self._margin(self._checked(X))
+        return in_class_order(self._margin(self._checked(X)), self._labels)
 
     def predict_proba(self, X):
         """Class probabilities, shifted so that 0.5 is the cut-off.
@@ -173,5 +179,5 @@ class ThresholdOnly(PostProcessor):
         proba : ndarray of shape (n_samples, 2)
             Rows sum to one.
         """
-        positive = expit(self.decision_function(X))
+        positive = expit(self.decision_function(X))  # of the second of classes_
         return np.column_stack([1 - positive, positive])

@@ -68,6 +68,9 @@ class ThresholdOptimizer(NeedsGroups, PostProcessor):
     debias_fraction : float, default=0.25
         Where `estimator` is not fitted: share of the rows, in (0, 1), that choose the
         cut-offs. The others train it.
+    pos_label : label, default=None
+        The favourable one of two labels. None: the greater, or the last of an ordered
+        categorical.
     random_state : int, RandomState instance or None, default=None
         Of the draws. They depend on the row's values alone: the same person gets the
         same label whoever else is asked about.
@@ -133,6 +136,7 @@ class ThresholdOptimizer(NeedsGroups, PostProcessor):
         relaxed=True,
         grid_size=1000,
         debias_fraction=0.25,
+        pos_label=None,
         random_state=None,
     ):
         self.estimator = estimator
@@ -142,6 +146,7 @@ class ThresholdOptimizer(NeedsGroups, PostProcessor):
         self.relaxed = relaxed
         self.grid_size = grid_size
         self.debias_fraction = debias_fraction
+        self.pos_label = pos_label
         self.random_state = random_state
 
     def _fit(self, rows):
@@ -159,12 +164,12 @@ class ThresholdOptimizer(NeedsGroups, PostProcessor):
             predict_method="predict",
             tol=self._aim() if relaxed else None,
         )
-        score, _ = favourable_score(self.estimator_, rows.X)
+        score, _ = favourable_score(self.estimator_, rows.X, self._order[1])
         codes = rows.groups.codes
         self.optimizer_.fit(score[:, None], rows.y, sensitive_features=codes)
 
     def _favourable(self, X, groups):
-        score, _ = favourable_score(self.estimator_, X)
+        score, _ = favourable_score(self.estimator_, X, self._order[1])
         # Its own predict draws by position, so that a row's label depends on the others.
         share = self.optimizer_._pmf_predict(score[:, None], sensitive_features=groups)[:, 1]
         return uniform_by_row(X, self._seed) < share

@@ -6,7 +6,9 @@ import numpy as np
 import torch
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
+from sklearn.pipeline import Pipeline
 from sklearn.utils._param_validation import Interval
+from torch import nn
 
 from skfairaug._engine._debiasing_task import Batch, fine_tune
 from skfairaug._engine._estimator import BaseIntraProcessor, split_cells
@@ -24,6 +26,7 @@ TRAINING = {
     "max_epochs": [Interval(Integral, 1, None, closed="left")],
     "lr": [Interval(Real, 0, None, closed="neither")],
     "batch_size": [Interval(Integral, 2, None, closed="left")],
+    "pos_label": "no_validation",
     "sensitive_columns": "no_validation",
     "validation_fraction": [Interval(Real, 0, 1, closed="left")],
     "random_state": ["random_state"],
@@ -43,7 +46,7 @@ class TrainedAnew(BaseIntraProcessor):
         X : array-like of shape (n_samples, n_features) or (n_samples, ...)
             Training rows, as the net takes them.
         y : array-like of shape (n_samples,)
-            Labels; the larger of two is the favourable one.
+            Labels; of two, `pos_label` is the favourable one.
         sensitive_features : array-like, default=None
             Group of every row, of shape (n_samples,) or (n_samples, n_columns); several
             columns make intersectional groups. None reads them from `sensitive_columns`.
@@ -53,10 +56,11 @@ class TrainedAnew(BaseIntraProcessor):
         self : object
             Fitted estimator.
         """
-        if isinstance(self.estimator, FrozenEstimator):
+        if isinstance(self.estimator, FrozenEstimator | Pipeline | nn.Module):
             raise TypeError(
                 f"{type(self).__name__} trains the network from new weights, so estimator "
-                "must be a skorch classifier that may be trained; got a FrozenEstimator."
+                "must be a skorch classifier that may be trained; got a "
+                f"{type(self.estimator).__name__}."
             )
         return super().fit(X, y, sensitive_features=sensitive_features)
 
