@@ -1,12 +1,14 @@
 """What a skorch net takes and says: found, checked, trained, read."""
 
 import numpy as np
+import pandas as pd
 import torch
 from sklearn.base import clone
 from skorch import NeuralNet
 from torch.nn import functional as F
 
 from skfairaug._inputs._adopt import (
+    as_net,
     bare_net,
     cannot_take,
     check_device,
@@ -15,9 +17,10 @@ from skfairaug._inputs._adopt import (
     logits_in,
     not_a_net,
     steps_before,
+    through_steps,
 )
 from skfairaug._inputs._contexts import evaluating, isolated_random_state
-from skfairaug._inputs._rows import at, chunks, is_dataset, on_device
+from skfairaug._inputs._rows import at, chunks, is_dataset, is_named, on_device
 
 
 def unwrap(estimator):
@@ -159,3 +162,35 @@ def predict_log_proba(net, X):
     """Class log-probabilities of all rows on the device, in evaluation mode."""
     with evaluating(net.module_):
         return torch.cat([log_probabilities(net, net.infer(part)) for part in chunks(X)])
+
+
+def net_log_proba(estimator, X):
+    """Log-probabilities of what holds a net, in float64 and the order of its outputs.
+
+    Takes rows on the host, in any precision, and leaves the net in the mode that it was in.
+    """
+    X = behind_steps(estimator, X)
+    net = as_net(unwrap(estimator), X)
+    log_proba = predict_log_proba(net, on_device(net, as_net_input(net, X)))
+    return log_proba.double().cpu().numpy()
+
+
+def behind_steps(estimator, X):
+    """Rows as the net at the end of a Pipeline takes them, numbers in float32."""
+    if is_dataset(X) or is_named(X):
+        return X
+    steps = steps_before(estimator)
+    if steps is not None:
+        if isinstance(X, np.ndarray) and hasattr(steps, "feature_names_in_"):
+            X = pd.DataFrame(X, columns=steps.feature_names_in_)
+        X = through_steps(steps, X)
+    X = np.asarray(X)
+    return X.astype(np.float32) if X.dtype == np.float64 else X
+
+
+def as_net_input(net, X):
+    """Rows in a type that the net takes, as the estimators around a net choose it."""
+    if is_dataset(X) or is_named(X):
+        return X
+    types = input_types(net, X) if X.dtype.kind in "iu" else [np.float32]
+    return X if X.dtype in types else X.astype(types[0])

@@ -9,6 +9,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions, validate_params
 
 from skfairaug._inputs._checks import check_same_length, check_tolerance
+from skfairaug._inputs._models import is_fitted_net
 from skfairaug.auditing._report import AuditReport
 from skfairaug.auditing._sample import make_sample
 from skfairaug.auditing._tables import (
@@ -22,7 +23,7 @@ from skfairaug.auditing._tables import (
 )
 from skfairaug.auditing._warnings import find_warnings
 from skfairaug.metrics._constraints import DIFFERENCES, get_constraint
-from skfairaug.metrics._predictions import encode_decisions, predict_labels
+from skfairaug.metrics._predictions import encode_decisions, label_order, predict_labels
 
 NUMBERS = {
     "n_resamples": [Interval(Integral, 100, None, closed="left")],
@@ -54,9 +55,10 @@ def audit(
 
     Parameters
     ----------
-    estimator : classifier
+    estimator : classifier or torch.nn.Module
         Fitted. If its attribute `needs_sensitive_features` is true, its ``predict``
-        gets them.
+        gets them. What a network numbers is called as in `y`: its last output is the
+        favourable label, unless labels are numbers or the network knows its classes.
     X : array-like of shape (n_samples, n_features)
         Rows that nothing was fitted to or chosen on.
     y : array-like of shape (n_samples,)
@@ -70,7 +72,7 @@ def audit(
         Bound on the size of the gap, in (0, 1].
     pos_label : label, default=None
         The favourable decision, all others being unfavourable. None: the larger of two.
-    before : classifier or array-like of shape (n_samples,), default=None
+    before : classifier, torch.nn.Module or array-like of shape (n_samples,), default=None
         What it replaces, or the decisions of that: judged alike, and compared.
     n_resamples : int, default=1000
         Bootstrap samples, and permutations of each test; 100 or more.
@@ -143,11 +145,12 @@ def audit(
     """
     check_tolerance(tolerance)
     get_constraint(constraint)
-    if hasattr(before, "predict"):
-        before = predict_labels(before, X, sensitive_features)
+    labels = label_order(y, pos_label)
+    if hasattr(before, "predict") or is_fitted_net(before):
+        before = predict_labels(before, X, sensitive_features, labels)
     report = audit_predictions(
         y,
-        predict_labels(estimator, X, sensitive_features),
+        predict_labels(estimator, X, sensitive_features, labels),
         sensitive_features=sensitive_features,
         constraint=constraint,
         tolerance=tolerance,

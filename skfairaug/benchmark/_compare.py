@@ -5,12 +5,14 @@ from contextlib import contextmanager
 import pandas as pd
 from joblib import Parallel, delayed
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from sklearn.base import BaseEstimator
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_consistent_length
 
-from skfairaug._inputs._checks import check_tolerance, encode_labels
+from skfairaug._inputs._checks import check_tolerance
 from skfairaug._inputs._copies import PortableNet
 from skfairaug._inputs._groups import encode_groups
+from skfairaug._inputs._labels import encode_favourable
 from skfairaug._inputs._models import is_fitted_net
 from skfairaug.benchmark._fingerprint import fingerprint
 from skfairaug.benchmark._jobs import (
@@ -37,6 +39,7 @@ def compare(
     preprocessor=None,
     constraint="statistical_parity",
     tolerance=0.05,
+    pos_label=None,
     drop_sensitive=False,
     cv=10,
     n_jobs=None,
@@ -63,12 +66,12 @@ def compare(
     X : array-like or DataFrame of shape (n_samples, n_features) or (n_samples, ...)
         Rows.
     y : array-like of shape (n_samples,)
-        Labels; of two, the larger is the favourable one.
+        Labels; of two, `pos_label` is the favourable one.
     sensitive_features : array-like of shape (n_samples,) or (n_samples, n_columns)
         Group of every row.
-    estimator : classifier or callable, default=None
+    estimator : classifier, torch module or callable, default=None
         The biased classifier. Not fitted: a clone is trained in every split. Fitted:
-        used as it is, and X should be rows it has not seen. A callable
+        used as it is, a trained module too, and X should be rows it has not seen. A callable
         ``estimator(X, y, seed)`` returns it fitted. None where every mitigator holds
         or is one.
     preprocessor : transformer, default=None
@@ -77,6 +80,9 @@ def compare(
         Bias measure, see `skfairaug.metrics.CONSTRAINTS`.
     tolerance : float, default=0.05
         Bias allowed, in (0, 1].
+    pos_label : label, default=None
+        The favourable one of two labels. None: the greater, or the last of an ordered
+        categorical.
     drop_sensitive : bool, default=False
         Whether the columns that say the group leave X first: those named as
         `sensitive_features` are, their one-hot columns, and those with one value per group.
@@ -136,7 +142,7 @@ def compare(
     check_consistent_length(X, y, sensitive_features)
     measure = get_constraint(constraint).name
     check_tolerance(tolerance)
-    codes, classes = encode_labels(y)
+    codes, classes = encode_favourable(y, pos_label)
     groups = encode_groups(sensitive_features, len(codes))
     if drop_sensitive:
         X = without_sensitive(X, sensitive_features)
@@ -147,6 +153,10 @@ def compare(
 
     goal = {"constraint": measure, "tolerance": float(tolerance)}
     setting = fingerprint(data, estimator, preprocessor, goal)
+    fitted = estimator is not None and (
+        is_fitted_net(estimator)
+        or (isinstance(estimator, BaseEstimator) and is_fitted(estimator))
+    )
     jobs = {
         fingerprint(setting, name, mitigator, split, *rows): (name, mitigator, split)
         for name, mitigator in mitigators.items()
@@ -169,7 +179,7 @@ def compare(
             advance("training the biased classifier")
         fresh = []
         for row in parallel(
-            delayed(run_job)(run, name, mitigator, prepared[split], data, goal)
+            delayed(run_job)(run, name, mitigator, prepared[split], data, goal, fitted)
             for run, (name, mitigator, split) in todo.items()
         ):
             append_result(path, row)

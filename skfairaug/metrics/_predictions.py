@@ -3,26 +3,35 @@
 import numpy as np
 
 from skfairaug._inputs._checks import as_labels, check_same_length, encode_labels
+from skfairaug._inputs._labels import greatest, output_order
+from skfairaug._inputs._models import check_net, is_fitted_net, net_log_proba, unwrap
 
 
-def predict_labels(estimator, X, sensitive_features):
+def predict_labels(estimator, X, sensitive_features, labels=None):
     """Labels that a classifier predicts, given the groups if it asks for them.
 
     Parameters
     ----------
-    estimator : classifier
+    estimator : classifier or torch.nn.Module
         Fitted. If its attribute `needs_sensitive_features` is true, its ``predict``
         takes them.
     X : array-like of shape (n_samples, n_features)
         Rows.
     sensitive_features : array-like of shape (n_samples,) or (n_samples, n_columns)
         Group of every row.
+    labels : ndarray of shape (n_classes,), default=None
+        What a network, which numbers its outputs, calls them, of two the favourable one
+        last. None asks its own ``predict``.
 
     Returns
     -------
     y_pred : ndarray of shape (n_samples,)
         Labels.
     """
+    if labels is not None and is_fitted_net(estimator):
+        check_net(estimator)
+        order = output_order(unwrap(estimator), labels)
+        return labels[net_log_proba(estimator, X)[:, order].argmax(1)]
     if getattr(estimator, "needs_sensitive_features", False):
         return estimator.predict(X, sensitive_features=sensitive_features)
     return estimator.predict(X)
@@ -65,6 +74,13 @@ def predict_score(estimator, X):
     raise ValueError(f"{name} gave scores of shape {score.shape}; two classes are expected.")
 
 
+def label_order(y, pos_label=None):
+    """The distinct labels of `y`, `pos_label` or else the greatest one last."""
+    _, classes = encode_labels(y, "y")
+    last = greatest(y, classes) if pos_label is None else pos_label
+    return np.array([*classes[classes != last], *classes[classes == last]], classes.dtype)
+
+
 def encode_decisions(y_true, y_pred, pos_label=None):
     """Recorded and predicted labels as 1 for the favourable one and 0 for any other.
 
@@ -73,7 +89,7 @@ def encode_decisions(y_true, y_pred, pos_label=None):
     y_true, y_pred : array-like of shape (n_samples,)
         Labels and predictions.
     pos_label : label, default=None
-        The favourable label. None: the larger of two.
+        The favourable label. None: the larger of two, or the last of an ordered categorical.
 
     Returns
     -------
@@ -103,7 +119,7 @@ def encode_decisions(y_true, y_pred, pos_label=None):
                 f"The labels are {classes.tolist()}: with more than two, pass pos_label to "
                 "say which one is favourable."
             )
-        pos_label = classes[-1]
+        pos_label = greatest(y_true, classes)
     elif pos_label not in classes.tolist():
         raise ValueError(f"pos_label={pos_label!r} is none of the labels {classes.tolist()}.")
     favourable = classes.tolist().index(pos_label)

@@ -21,7 +21,7 @@ from skorch import NeuralNet
 
 from skfairaug._engine._columns import is_raw
 from skfairaug._engine._estimator import Rows, _holds_integers, split_cells
-from skfairaug._inputs._adopt import as_net, steps_before, through_steps, with_core
+from skfairaug._inputs._adopt import as_net, with_core
 from skfairaug._inputs._checks import (
     check_cells,
     check_tolerance,
@@ -32,14 +32,15 @@ from skfairaug._inputs._copies import portable_state, restored_state
 from skfairaug._inputs._groups import Groups, encode_groups
 from skfairaug._inputs._labels import encode_favourable, output_order, warn_below_chance
 from skfairaug._inputs._models import (
+    as_net_input,
+    behind_steps,
     check_net,
-    input_types,
     is_fitted_net,
-    predict_log_proba,
+    net_log_proba,
     train_net,
     unwrap,
 )
-from skfairaug._inputs._rows import on_device, take
+from skfairaug._inputs._rows import take
 from skfairaug.metrics._constraints import get_constraint
 
 #: What rows are cast to unless they are one of them: float64 holds integers up to 2^53.
@@ -223,7 +224,7 @@ class PostProcessor(MetaRival):
         check_training_rows(rows.cells, kept, spent)
         X, y = take(rows.X, spent), rows.y[spent]
         if isinstance(self.estimator, NeuralNet):
-            estimator = train_net(self.estimator, _as_net_input(self.estimator, X), y)
+            estimator = train_net(self.estimator, as_net_input(self.estimator, X), y)
         else:
             estimator = self._new_classifier().fit(X, y)
         groups = Groups(rows.groups.codes[kept], rows.groups.names)
@@ -235,7 +236,7 @@ class PostProcessor(MetaRival):
         core = unwrap(estimator)
         if net:
             check_net(estimator)
-            estimator = with_core(estimator, as_net(core, _behind_steps(estimator, rows.X)))
+            estimator = with_core(estimator, as_net(core, behind_steps(estimator, rows.X)))
         self._order = output_order(core if net else estimator, self._labels)
         if len(self._labels) == 2:
             score, is_probability = favourable_score(estimator, rows.X, self._order[1])
@@ -341,7 +342,7 @@ def favourable_score(estimator, X, output=1):
     """
     if is_fitted_net(estimator):
         # Takes rows of any precision and leaves the net in the mode that it was in.
-        return np.exp(_net_log_proba(estimator, X)[:, output]), True
+        return np.exp(net_log_proba(estimator, X)[:, output]), True
     if isinstance(X, np.ndarray) and hasattr(estimator, "feature_names_in_"):
         X = pd.DataFrame(X, columns=estimator.feature_names_in_)
     if hasattr(estimator, "predict_proba"):
@@ -367,7 +368,7 @@ def class_log_proba(estimator, X):
         Finite; of a decision function, as if it were log-odds or logits.
     """
     if is_fitted_net(estimator):
-        return _net_log_proba(estimator, X)
+        return net_log_proba(estimator, X)
     if isinstance(X, np.ndarray) and hasattr(estimator, "feature_names_in_"):
         X = pd.DataFrame(X, columns=estimator.feature_names_in_)
     if hasattr(estimator, "predict_proba"):
@@ -418,33 +419,6 @@ def check_weighted(estimator):
         raise TypeError(
             f"estimator must take sample_weight in fit; {type(estimator).__name__} does not."
         )
-
-
-def _net_log_proba(estimator, X):
-    """Log-probabilities in float64, in the order of the outputs of a net.
-
-    Takes rows of any precision and leaves the net in the mode that it was in.
-    """
-    net, X = unwrap(estimator), _behind_steps(estimator, X)
-    log_proba = predict_log_proba(net, on_device(net, _as_net_input(net, X)))
-    return log_proba.double().cpu().numpy()
-
-
-def _behind_steps(estimator, X):
-    """Rows as the net at the end of a Pipeline takes them, in float32."""
-    steps = steps_before(estimator)
-    if steps is None:
-        return X.astype(np.float32) if getattr(X, "dtype", None) == np.float64 else X
-    if isinstance(X, np.ndarray) and hasattr(steps, "feature_names_in_"):
-        X = pd.DataFrame(X, columns=steps.feature_names_in_)
-    X = np.asarray(through_steps(steps, X))
-    return X.astype(np.float32) if X.dtype.kind == "f" else X
-
-
-def _as_net_input(net, X):
-    """Rows in a type that the net takes, as the estimators around a net choose it."""
-    types = input_types(net, X) if X.dtype.kind in "iu" else [np.float32]
-    return X if X.dtype in types else X.astype(types[0])
 
 
 def _is_fitted(estimator):
