@@ -38,8 +38,8 @@ class AdversarialAugmenter(OneToOneFeatureMixin, TransformerMixin, NetHolder):
 
     Parameters
     ----------
-    estimator : skorch net, default=None
-        Fitted network to attack; an unfitted one is trained on the rows first. Not
+    estimator : skorch net, torch.nn.Module or Pipeline, default=None
+        Fitted network to attack, as in :class:`FairAugmentFineTuner`; an unfitted one is trained on the rows first. Not
         needed inside :class:`FairAugmentFineTuner`.
     norm : {"linf", "l2"} or tuple of them, default="linf"
         Attack type. Of several, each row gets one at random; joint training rewards
@@ -99,6 +99,8 @@ class AdversarialAugmenter(OneToOneFeatureMixin, TransformerMixin, NetHolder):
 
     Attributes
     ----------
+    preprocessor_ : Pipeline or None
+        Steps before the net in a Pipeline, as they came.
     n_features_in_ : int
         Number of features seen in fit.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)

@@ -41,11 +41,13 @@ class FairAugmentFineTuner(BaseIntraProcessor):
 
     Parameters
     ----------
-    estimator : skorch net
-        Trained NeuralNetClassifier or NeuralNetBinaryClassifier, or a
-        :class:`~sklearn.frozen.FrozenEstimator` of one; never changed, and kept by
-        :func:`~sklearn.base.clone`. An unfitted one is trained first, on the rows
-        that do not debias.
+    estimator : skorch net, torch.nn.Module or Pipeline
+        Trained network: a NeuralNetClassifier or NeuralNetBinaryClassifier, a module
+        (logits or probabilities, or one of either: a forward pass tells), a fitted
+        Pipeline that ends in one of them, or a
+        :class:`~sklearn.frozen.FrozenEstimator` of each; never changed, and kept by
+        :func:`~sklearn.base.clone`. What has no ``requires_grad`` is not tuned, unless
+        nothing has. An unfitted net is trained first, on the rows that do not debias.
     augmenter : AdversarialAugmenter or "passthrough", default=None
         Step 1. None and "passthrough" train on the rows as they are, which the
         ablation prefers on tables.
@@ -158,6 +160,8 @@ class FairAugmentFineTuner(BaseIntraProcessor):
         Share of the weights kept; with a reactivator.
     attack_probabilities_ : ndarray of shape (n_types,)
         Probability of each attack type at the end; with an augmenter.
+    preprocessor_ : Pipeline or None
+        Steps before the net in a Pipeline, as they came.
     n_features_in_ : int
         Number of features seen in fit.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)

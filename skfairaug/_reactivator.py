@@ -44,8 +44,8 @@ class MaskReactivator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, NetHold
 
     Parameters
     ----------
-    estimator : skorch net, default=None
-        Fitted network; an unfitted one is trained on the rows first. Not needed
+    estimator : skorch net, torch.nn.Module or Pipeline, default=None
+        Fitted network, as in :class:`FairAugmentFineTuner`; an unfitted one is trained on the rows first. Not needed
         inside :class:`FairAugmentFineTuner`.
     density : float, default=0.9
         Share of the weights to keep, the paper's tau, in (0, 1].
@@ -94,6 +94,8 @@ class MaskReactivator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, NetHold
         Share of the weights kept.
     history_ : list of dict
         Loss, density, bias and balanced accuracy per epoch.
+    preprocessor_ : Pipeline or None
+        Steps before the net in a Pipeline, as they came.
     n_features_in_ : int
         Number of features seen in fit.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)

@@ -45,8 +45,8 @@ class FairRule(PostProcessor):
 
     Parameters
     ----------
-    estimator : classifier, default=None
-        Fitted scikit-learn or skorch classifier. One that is not fitted is trained first; None
+    estimator : classifier or torch.nn.Module, default=None
+        Fitted scikit-learn or skorch classifier, or a trained module. One that is not fitted is trained first; None
         is a logistic regression.
     constraint : str, default="statistical_parity"
         Bias measure: "statistical_parity" ("demographic_parity"), "equal_opportunity",

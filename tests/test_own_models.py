@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from scipy.sparse import csr_array
 from sklearn.base import clone
 from sklearn.compose import make_column_transformer
 from sklearn.frozen import FrozenEstimator
@@ -21,6 +22,7 @@ from torch import nn
 
 from skfairaug import AdversarialAugmenter, FairAugmentFineTuner, FairRule, MaskReactivator
 from skfairaug._inputs._adopt import core_of
+from skfairaug.modules import ResNet18
 from skfairaug.rivals import (
     AdversarialDebiasing,
     PlainFineTuning,
@@ -539,3 +541,43 @@ def test_rivals_that_fine_tune_take_a_module(module, rows, quick):
 def test_rivals_that_train_anew_take_none(module, rows):
     with pytest.raises(TypeError, match=r"trains the network from new weights.*; got a Says\."):
         AdversarialDebiasing(module).fit(rows.X, rows.y, sensitive_features=rows.group)
+
+
+# -- pictures, and rows that no network takes ---------------------------------------
+
+
+@pytest.mark.filterwarnings("ignore:Lower:UserWarning")
+def test_pictures_with_a_frozen_body(quick):
+    rng = np.random.RandomState(0)
+    y, group = rng.randint(0, 2, (2, 60))
+    pixels = rng.randint(0, 256, (60, 3, 32, 32), dtype=np.uint8)
+    network = ResNet18(n_classes=2, width=4)
+    last = list(network.named_children())[-1][0]
+    for name, weight in network.named_parameters():
+        weight.requires_grad_(name.startswith(last))
+    fair = FairAugmentFineTuner(network, **quick)
+    fair.fit(pixels, y, sensitive_features=group)
+    assert fair.predict(pixels).shape == (60,)
+    before, after = dict(network.named_parameters()), dict(fair.net_.module_.named_parameters())
+    assert all(
+        torch.equal(after[name], weight)
+        for name, weight in before.items()
+        if not weight.requires_grad
+    )
+
+
+def test_rows_that_no_network_takes(module, rows, quick):
+    tuner, missing = FairAugmentFineTuner(module, **quick), rows.X.copy()
+    missing[0, 0] = np.nan
+    for X, message in (
+        (missing, "Input X contains NaN"),
+        (csr_array(rows.X), "Sparse data was passed"),
+        (pd.DataFrame(rows.X).astype(str) + "?", "could not convert string to float"),
+        (rows.X[:, :3], "cannot take X of shape"),
+    ):
+        with pytest.raises((ValueError, TypeError), match=message):
+            tuner.fit(X, rows.y, sensitive_features=rows.group)
+    steps = make_pipeline(SimpleImputer()).fit(rows.X)
+    whole = FairAugmentFineTuner(Pipeline([("steps", steps), ("net", module)]), **quick)
+    whole.fit(missing, rows.y, sensitive_features=rows.group)
+    assert whole.predict(csr_array(rows.X)).shape == (240,)
