@@ -40,7 +40,8 @@ X.head()
 # %%
 # Steps to float32
 # ----------------
-# ``categories`` fixes the width of the one-hot columns, and with it that of the network's input.
+# ``categories`` fixes the width of the one-hot columns, and with it that of the network's
+# input.
 
 text = {
     "housing": ["mortgage", "own", "rent", "missing"],

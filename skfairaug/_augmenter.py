@@ -39,8 +39,8 @@ class AdversarialAugmenter(OneToOneFeatureMixin, TransformerMixin, NetHolder):
     Parameters
     ----------
     estimator : skorch net, torch.nn.Module or Pipeline, default=None
-        Fitted network to attack, as in :class:`FairAugmentFineTuner`; an unfitted one is trained on the rows first. Not
-        needed inside :class:`FairAugmentFineTuner`.
+        Fitted network to attack, as in :class:`FairAugmentFineTuner`; an unfitted one is
+        trained on the rows first. Not needed inside :class:`FairAugmentFineTuner`.
     norm : {"linf", "l2"} or tuple of them, default="linf"
         Attack type. Of several, each row gets one at random; joint training rewards
         the one that hurts most.

@@ -45,8 +45,8 @@ class MaskReactivator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, NetHold
     Parameters
     ----------
     estimator : skorch net, torch.nn.Module or Pipeline, default=None
-        Fitted network, as in :class:`FairAugmentFineTuner`; an unfitted one is trained on the rows first. Not needed
-        inside :class:`FairAugmentFineTuner`.
+        Fitted network, as in :class:`FairAugmentFineTuner`; an unfitted one is trained on
+        the rows first. Not needed inside :class:`FairAugmentFineTuner`.
     density : float, default=0.9
         Share of the weights to keep, the paper's tau, in (0, 1].
     sparsity_weight : float, default=2.0

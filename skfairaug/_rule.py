@@ -46,8 +46,8 @@ class FairRule(PostProcessor):
     Parameters
     ----------
     estimator : classifier or torch.nn.Module, default=None
-        Fitted scikit-learn or skorch classifier, or a trained module. One that is not fitted is trained first; None
-        is a logistic regression.
+        Fitted scikit-learn or skorch classifier, or a trained module. One that is not
+        fitted is trained first; None is a logistic regression.
     constraint : str, default="statistical_parity"
         Bias measure: "statistical_parity" ("demographic_parity"), "equal_opportunity",
         "average_odds", "equalized_odds" or "bias_amplification".
