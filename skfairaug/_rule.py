@@ -254,7 +254,7 @@ class FairRule(PostProcessor):
 
     def _biased(self, rows, held_out):
         """The fitted classifier, the rows that debias it, and which of them are held out."""
-        estimator, kept = super()._biased(rows)
+        estimator, kept = super()._biased(rows, held_out)
         if kept is not rows:
             held_out = np.ones(len(kept.y), dtype=bool)
         return estimator, kept, held_out

@@ -211,15 +211,16 @@ class PostProcessor(MetaRival):
         "debias_fraction": [Interval(Real, 0, 1, closed="neither")],
     }
 
-    def _biased(self, rows):
+    def _biased(self, rows, held_out=slice(None)):
         """The fitted classifier, and the rows that debias it.
 
-        One that is not fitted is trained first, on rows that do not debias.
+        One that is not fitted is trained first, on rows that do not debias; one that is
+        shall not contradict the labels of the rows `held_out`.
         """
         self._order = list(range(len(self._labels)))
         if self.estimator is not None and _is_fitted(self.estimator):
             self._check_names()
-            return self._adopted(rows), rows
+            return self._adopted(rows, held_out), rows
         kept, spent = split_cells(rows.cells, self.debias_fraction, self._seed)
         check_training_rows(rows.cells, kept, spent)
         X, y = take(rows.X, spent), rows.y[spent]
@@ -230,7 +231,7 @@ class PostProcessor(MetaRival):
         groups = Groups(rows.groups.codes[kept], rows.groups.names)
         return estimator, Rows(take(rows.X, kept), rows.y[kept], groups, None)
 
-    def _adopted(self, rows):
+    def _adopted(self, rows, held_out):
         """The fitted classifier, a module of it in a net, and the order of its outputs."""
         estimator, net = self.estimator, is_fitted_net(self.estimator)
         core = unwrap(estimator)
@@ -242,8 +243,8 @@ class PostProcessor(MetaRival):
             score, is_probability = favourable_score(estimator, rows.X, self._order[1])
             predicted = score > 0.5 if is_probability else score > 0
             warn_below_chance(
-                rows.y,
-                predicted.astype(int),
+                rows.y[held_out],
+                predicted.astype(int)[held_out],
                 self._labels,
                 core if net else estimator,
                 stacklevel=7,  # here, _biased, _fit, fit, _fit_context, the caller
