@@ -43,9 +43,9 @@ class AdversarialAugmenter(OneToOneFeatureMixin, TransformerMixin, NetHolder):
 
     Parameters
     ----------
-    estimator : skorch net, default=None
-        Fitted network to attack; an unfitted one is trained on the rows first. Not
-        needed inside :class:`FairAugmentFineTuner`.
+    estimator : skorch net, torch.nn.Module or Pipeline, default=None
+        Fitted network to attack, as in :class:`FairAugmentFineTuner`; an unfitted one is
+        trained on the rows first. Not needed inside :class:`FairAugmentFineTuner`.
     norm : {"linf", "l2"} or tuple of them, default="linf"
         Attack type. Of several, each row gets one at random; joint training rewards
         the one that hurts most.
@@ -96,12 +96,17 @@ class AdversarialAugmenter(OneToOneFeatureMixin, TransformerMixin, NetHolder):
         :data:`~skfairaug.metrics.CONSTRAINTS`.
     tolerance : float, default=0.05
         Bias allowed, in (0, 1].
+    pos_label : label, default=None
+        The favourable one of two labels. None: the greater, or the last of an ordered
+        categorical.
     random_state : int, RandomState instance or None, default=None
         Source of randomness. Inside :class:`FairAugmentFineTuner` None takes that
         estimator's.
 
     Attributes
     ----------
+    preprocessor_ : Pipeline or None
+        Steps before the net in a Pipeline, as they came.
     n_features_in_ : int
         Number of features seen in fit.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
@@ -163,6 +168,7 @@ class AdversarialAugmenter(OneToOneFeatureMixin, TransformerMixin, NetHolder):
         "sensitive_columns": "no_validation",
         "constraint": [str],
         "tolerance": "no_validation",
+        "pos_label": "no_validation",
         "random_state": ["random_state"],
     }
 
@@ -188,6 +194,7 @@ class AdversarialAugmenter(OneToOneFeatureMixin, TransformerMixin, NetHolder):
         sensitive_columns="auto",
         constraint="statistical_parity",
         tolerance=0.05,
+        pos_label=None,
         random_state=None,
     ):
         self.estimator = estimator
@@ -209,6 +216,7 @@ class AdversarialAugmenter(OneToOneFeatureMixin, TransformerMixin, NetHolder):
         self.sensitive_columns = sensitive_columns
         self.constraint = constraint
         self.tolerance = tolerance
+        self.pos_label = pos_label
         self.random_state = random_state
 
     def __sklearn_tags__(self):
@@ -262,7 +270,7 @@ class AdversarialAugmenter(OneToOneFeatureMixin, TransformerMixin, NetHolder):
         return self.augment(X, y, sensitive_features=sensitive_features).X
 
     def transform(self, X):
-        """Return X: rows to be predicted are real.
+        """Return X as the network takes it: rows to be predicted are real.
 
         Parameters
         ----------
@@ -272,10 +280,28 @@ class AdversarialAugmenter(OneToOneFeatureMixin, TransformerMixin, NetHolder):
         Returns
         -------
         X : ndarray of shape (n_samples, n_features)
-            The same values.
+            The same values, behind the steps of a Pipeline before the net if there are any.
         """
         check_is_fitted(self)
         return self._validate_X(X)
+
+    def get_feature_names_out(self, input_features=None):
+        """Names of the columns that `transform` returns.
+
+        Parameters
+        ----------
+        input_features : array-like of str, default=None
+            Names of the columns of X; None takes those seen in fit.
+
+        Returns
+        -------
+        names : ndarray of str
+            Those of X, or of what the steps before the net in a Pipeline make of it.
+        """
+        check_is_fitted(self)
+        if self.preprocessor_ is not None:
+            return self.preprocessor_.get_feature_names_out(input_features)
+        return super().get_feature_names_out(input_features)
 
     @fits
     def augment(self, X, y, *, sensitive_features=None):
@@ -311,7 +337,7 @@ class AdversarialAugmenter(OneToOneFeatureMixin, TransformerMixin, NetHolder):
         names = np.asarray(rows.groups.names, dtype=object)
         return AugmentedRows(
             in_precision_of(rows.X, X_adv.cpu().numpy()),
-            self.classes_[rows.y],
+            self._labels[rows.y],
             names[rows.groups.codes],
             weights.cpu().numpy(),
             np.arange(len(rows.y)),

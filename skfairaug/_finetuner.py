@@ -18,6 +18,7 @@ from skfairaug._engine._attacker import Attacker
 from skfairaug._engine._budget import announce, budget_of, until_converged
 from skfairaug._engine._debiasing_task import read
 from skfairaug._engine._estimator import BaseIntraProcessor
+from skfairaug._engine._export_rule import export_rule
 from skfairaug._engine._processes import shared_steps
 from skfairaug._engine._selection import Goal
 from skfairaug._engine._training import fine_tune
@@ -64,11 +65,13 @@ class FairAugmentFineTuner(BaseIntraProcessor):
 
     Parameters
     ----------
-    estimator : skorch net
-        Trained NeuralNetClassifier or NeuralNetBinaryClassifier, or a
-        :class:`~sklearn.frozen.FrozenEstimator` of one; never changed, and kept by
-        :func:`~sklearn.base.clone`. An unfitted one is trained first, on the rows
-        that do not debias.
+    estimator : skorch net, torch.nn.Module or Pipeline
+        Trained network: a NeuralNetClassifier or NeuralNetBinaryClassifier, a module
+        (logits or probabilities, or one of either: a forward pass tells), a fitted
+        Pipeline that ends in one of them, or a
+        :class:`~sklearn.frozen.FrozenEstimator` of each; never changed, and kept by
+        :func:`~sklearn.base.clone`. What has no ``requires_grad`` is not tuned, unless
+        nothing has. An unfitted net is trained first, on the rows that do not debias.
     augmenter : AdversarialAugmenter or "passthrough", default=None
         Step 1. None and "passthrough" train on the rows as they are, which the
         ablation prefers on tables.
@@ -141,6 +144,9 @@ class FairAugmentFineTuner(BaseIntraProcessor):
     debias_fraction : float, default=0.25
         Where `estimator` is not fitted: share of the rows, in (0, 1), that debias it.
         The others train it.
+    pos_label : label, default=None
+        The favourable one of two labels. None: the greater, or the last of an ordered
+        categorical.
     random_state : int, RandomState instance or None, default=None
         Source of randomness.
 
@@ -178,6 +184,8 @@ class FairAugmentFineTuner(BaseIntraProcessor):
         Share of the weights kept; with a reactivator.
     attack_probabilities_ : ndarray of shape (n_types,)
         Probability of each attack type at the end; with an augmenter.
+    preprocessor_ : Pipeline or None
+        Steps before the net in a Pipeline, as they came.
     n_features_in_ : int
         Number of features seen in fit.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
@@ -299,6 +307,7 @@ class FairAugmentFineTuner(BaseIntraProcessor):
         batch_size=None,
         validation_fraction=0.0,
         debias_fraction=0.25,
+        pos_label=None,
         random_state=None,
     ):
         self.estimator = estimator
@@ -323,6 +332,7 @@ class FairAugmentFineTuner(BaseIntraProcessor):
         self.batch_size = batch_size
         self.validation_fraction = validation_fraction
         self.debias_fraction = debias_fraction
+        self.pos_label = pos_label
         self.random_state = random_state
 
     @classmethod
@@ -551,6 +561,12 @@ class FairAugmentFineTuner(BaseIntraProcessor):
                 ConvergenceWarning,
                 stacklevel=6,  # _fine_tune, _train, _debias, fit, _fit_context, the caller
             )
+
+    def _export(self):
+        if self._predictor is None:
+            return super()._export()
+        by_columns = len(self._signature.rows[0][0]) == 1 and not self._signature.inputs
+        return [export_rule(self.net_, self._signature, self._predictor, by_columns)]
 
     def _log_proba(self, X):
         check_is_fitted(self)

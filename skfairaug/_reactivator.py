@@ -47,9 +47,9 @@ class MaskReactivator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, NetHold
 
     Parameters
     ----------
-    estimator : skorch net, default=None
-        Fitted network; an unfitted one is trained on the rows first. Not needed
-        inside :class:`FairAugmentFineTuner`.
+    estimator : skorch net, torch.nn.Module or Pipeline, default=None
+        Fitted network, as in :class:`FairAugmentFineTuner`; an unfitted one is trained on
+        the rows first. Not needed inside :class:`FairAugmentFineTuner`.
     density : float, default=0.9
         Share of the weights to keep, the paper's tau, in (0, 1].
     sparsity_weight : float, default=2.0
@@ -79,6 +79,9 @@ class MaskReactivator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, NetHold
         Share of the tolerance by which the bias term aims inside it.
     sensitive_columns : "auto", list of str or list of int, default="auto"
         Columns of X that say the group, read where no `sensitive_features` are given.
+    pos_label : label, default=None
+        The favourable one of two labels. None: the greater, or the last of an ordered
+        categorical.
     random_state : int, RandomState instance or None, default=None
         Source of randomness. Inside :class:`FairAugmentFineTuner` None takes that
         estimator's.
@@ -93,6 +96,8 @@ class MaskReactivator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, NetHold
         Share of the weights kept.
     history_ : list of dict
         Loss, density, bias and balanced accuracy per epoch.
+    preprocessor_ : Pipeline or None
+        Steps before the net in a Pipeline, as they came.
     n_features_in_ : int
         Number of features seen in fit.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
@@ -143,6 +148,7 @@ class MaskReactivator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, NetHold
         "penalty": [Interval(Real, 0, None, closed="left")],
         "margin": [Interval(Real, 0, 1, closed="both")],
         "sensitive_columns": "no_validation",
+        "pos_label": "no_validation",
         "random_state": ["random_state"],
     }
 
@@ -163,6 +169,7 @@ class MaskReactivator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, NetHold
         penalty=8.0,
         margin=0.8,
         sensitive_columns="auto",
+        pos_label=None,
         random_state=None,
     ):
         self.estimator = estimator
@@ -179,6 +186,7 @@ class MaskReactivator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, NetHold
         self.penalty = penalty
         self.margin = margin
         self.sensitive_columns = sensitive_columns
+        self.pos_label = pos_label
         self.random_state = random_state
 
     def __sklearn_tags__(self):

@@ -21,13 +21,13 @@ from skfairaug._engine._post_processor import PostProcessor
 from skfairaug._engine._scores import class_log_proba
 from skfairaug._engine._selection import Goal
 from skfairaug._engine._signature import FEW, read_signature
+from skfairaug._inputs._adopt import steps_before
 from skfairaug._inputs._checks import (
     as_labels,
     check_group_estimator,
     check_group_rows,
     check_held_out,
     check_same_length,
-    encode_labels,
 )
 from skfairaug._inputs._contexts import evaluating, isolated_random_state
 from skfairaug._inputs._encoder import Encoder, find_head
@@ -35,7 +35,9 @@ from skfairaug._inputs._few_rows import warn_of_few_rows
 from skfairaug._inputs._given import take
 from skfairaug._inputs._groups import check_same_order, encode_groups
 from skfairaug._inputs._intervals import Interval
+from skfairaug._inputs._labels import encode_favourable
 from skfairaug._inputs._models import (
+    behind_steps,
     in_net_types,
     is_fitted_net,
     is_net,
@@ -59,9 +61,9 @@ class FairRule(Deployable, DecidesByScore, BoundsBias, PostProcessor):
 
     Parameters
     ----------
-    estimator : classifier, default=None
-        Fitted scikit-learn or skorch classifier. One that is not fitted is trained first; None
-        is a logistic regression.
+    estimator : classifier or torch.nn.Module, default=None
+        Fitted scikit-learn or skorch classifier, or a trained module. One that is not
+        fitted is trained first; None is a logistic regression.
     constraint : str, default="statistical_parity"
         Bias measure: "statistical_parity" ("demographic_parity"), "equal_opportunity",
         "average_odds", "equalized_odds" or "bias_amplification".
@@ -176,7 +178,7 @@ class FairRule(Deployable, DecidesByScore, BoundsBias, PostProcessor):
             Rows, as the classifier takes them; a DataFrame may hold text and missing values
             where it does. Over a net also a mapping of names to arrays, or a torch Dataset.
         y : array-like of shape (n_samples,)
-            Labels; of two, the larger is the favourable one.
+            Labels; of two, `pos_label` is the favourable one.
         sensitive_features : array-like, default=None
             Group of every row, of shape (n_samples,) or (n_samples, n_columns); several
             columns make intersectional groups. It has to be given.
@@ -224,7 +226,7 @@ class FairRule(Deployable, DecidesByScore, BoundsBias, PostProcessor):
 
     def _biased(self, rows, held_out):
         """The fitted classifier, the rows that debias it, and which of them are held out."""
-        estimator, kept = super()._biased(rows)
+        estimator, kept = super()._biased(rows, held_out)
         if kept is not rows:
             held_out = np.ones(len(kept.y), dtype=bool)
         return estimator, kept, held_out
@@ -232,13 +234,14 @@ class FairRule(Deployable, DecidesByScore, BoundsBias, PostProcessor):
     def _validate_rows(self, X, y, sensitive_features):
         self._check_goal()
         check_same_order(X=X, y=y, sensitive_features=sensitive_features)
-        X, y = self._checked(X, y, fitting=True)
-        y, self.classes_ = encode_labels(y)
+        X, _ = self._checked(X, y, fitting=True)
+        y, self._labels = encode_favourable(y, self.pos_label)
+        self.classes_ = np.sort(self._labels)
         groups = self._encode_groups(sensitive_features, len(y))
         self.groups_ = groups.names
         known = groups.codes >= 0
         measured = get_constraint(self.constraint).labels
-        warn_of_few_rows(y[known], groups.codes[known], self.classes_, self.groups_, measured)
+        warn_of_few_rows(y[known], groups.codes[known], self._labels, self.groups_, measured)
         return Rows(X, y, groups, None)
 
     def _encode_groups(self, sensitive_features, n_samples):
@@ -251,14 +254,18 @@ class FairRule(Deployable, DecidesByScore, BoundsBias, PostProcessor):
         known = codes >= 0
         check_group_rows(codes[known], groups.names)
         get_constraint(self.constraint).check(
-            y[known], codes[known], self.classes_, groups.names
+            y[known], codes[known], self._labels, groups.names
         )
 
     def _checked(self, X, y=None, fitting=False):
         """Rows, and in fit labels, on the host; see `fit` for what they may be."""
         if not fitting:
             check_is_fitted(self)
-        raw = is_raw(X) and not is_net(self.estimator) if fitting else self.reader_ is not None
+        if fitting:
+            own = is_net(self.estimator) and steps_before(self.estimator) is None
+            raw = is_raw(X) and not own
+        else:
+            raw = self.reader_ is not None
         if not raw:
             return self._checked_arrays(X, y) if fitting else super()._checked(X)
         if not hasattr(X, "columns"):
@@ -280,10 +287,10 @@ class FairRule(Deployable, DecidesByScore, BoundsBias, PostProcessor):
         """Class log-probabilities of the classifier, and what the group is read from."""
         net = unwrap(self.estimator_)
         if not is_fitted_net(net):
-            log_proba = class_log_proba(self.estimator_, X)
+            log_proba = class_log_proba(self.estimator_, X)[:, self._order]
         else:
-            rows = on_device(net, in_net_types(net, X))
-            log_proba = predict_log_proba(net, rows).double().cpu().numpy()
+            rows = on_device(net, in_net_types(net, behind_steps(self.estimator_, X)))
+            log_proba = predict_log_proba(net, rows).double().cpu().numpy()[:, self._order]
             columns = rows.columns
             if columns is None:
                 encoder = Encoder(net, find_head(net, rows))
@@ -312,9 +319,10 @@ class FairRule(Deployable, DecidesByScore, BoundsBias, PostProcessor):
     def _read_signature(self, X):
         """What the net takes and gives, a table or not; None where there is no net."""
         net = self._served_net()
-        self._by_columns = getattr(X, "ndim", 0) == 2
         if not is_fitted_net(net):
             return None
+        X = behind_steps(self.estimator_, X)
+        self._by_columns = getattr(X, "ndim", 0) == 2
         if self._by_columns:
             X = in_net_types(net, take(X, slice(FEW)))
         return read_signature(net, on_device(net, X))
@@ -326,4 +334,12 @@ class FairRule(Deployable, DecidesByScore, BoundsBias, PostProcessor):
                 "only a rule over a net becomes a torch module; this one is over "
                 f"{type(net).__name__}. Pickle it, or keep it with skops."
             )
+        if self._order != sorted(self._order):
+            raise ValueError(
+                "the favourable label is the net's first output, and the rule leaves with its "
+                "second one as the favourable one: give a module whose outputs are swapped."
+            )
         return [export_rule(net, self._signature, self._rule, self._by_columns)]
+
+    def _output_order(self):
+        return self._order

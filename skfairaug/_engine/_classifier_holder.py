@@ -6,21 +6,23 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import check_is_fitted, validate_data
 
+from skfairaug._engine._columns import is_raw
 from skfairaug._engine._estimator import Rows
 from skfairaug._engine._fitting import fits
 from skfairaug._engine._parameters import parameters
+from skfairaug._inputs._adopt import steps_before
 from skfairaug._inputs._checks import (
     check_cells,
     check_tolerance,
-    encode_labels,
 )
 from skfairaug._inputs._contexts import isolated_random_state
 from skfairaug._inputs._copies import portable_state, restored_state
 from skfairaug._inputs._few_rows import warn_of_few_rows
 from skfairaug._inputs._given import FLOATS, check_rows, holds_integers
 from skfairaug._inputs._groups import check_same_order, encode_groups
+from skfairaug._inputs._labels import encode_favourable
 from skfairaug._inputs._models import (
     check_net,
     is_fitted_net,
@@ -43,13 +45,16 @@ class ClassifierHolder(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
     ----------
     estimator : classifier, default=None
         The classifier; None is a logistic regression.
+    pos_label : label, default=None
+        The favourable one of two labels. None: the greater, or the last of an ordered
+        categorical.
     random_state : int, RandomState instance or None, default=None
         Unused: nothing is drawn.
 
     Attributes
     ----------
     classes_ : ndarray of shape (2,)
-        Labels; the second is the favourable one.
+        Labels, sorted.
     groups_ : tuple of str
         Names of the groups.
     n_features_in_ : int
@@ -59,6 +64,7 @@ class ClassifierHolder(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
     """
 
     estimator: object = field(default=None, kw_only=False)
+    pos_label: object = None
     random_state: object = None
 
     #: Which rows it is made for, see `skfairaug.benchmark.compare`.
@@ -70,6 +76,7 @@ class ClassifierHolder(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
 
     _parameter_constraints = {
         "estimator": "no_validation",
+        "pos_label": "no_validation",
         "random_state": ["random_state"],
     }
 
@@ -103,7 +110,7 @@ class ClassifierHolder(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
             Rows: training rows where `fits_on` is "train", rows that the classifier has
             not seen where it is "validation". Images of type uint8 stay so.
         y : array-like of shape (n_samples,)
-            Two classes; the larger label is the favourable one.
+            Two classes; `pos_label` is the favourable one.
         sensitive_features : array-like, default=None
             Group of every row, of shape (n_samples,) or (n_samples, n_columns); several
             columns make intersectional groups. It has to be given.
@@ -123,8 +130,9 @@ class ClassifierHolder(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
     def _validate_rows(self, X, y, sensitive_features):
         self._check_goal()
         check_same_order(X=X, y=y, sensitive_features=sensitive_features)
-        X, y = self._checked_arrays(X, y)
-        y, self.classes_ = encode_labels(y)
+        X, _ = self._checked_arrays(X, y)
+        y, self._labels = encode_favourable(y, self.pos_label)
+        self.classes_ = np.sort(self._labels)
         if len(self.classes_) != 2:
             raise ValueError(
                 "Only binary classification is supported. The type of the target is "
@@ -140,7 +148,7 @@ class ClassifierHolder(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
 
     def _check_cells(self, y, groups):
         """Raise where a (label, group) cell that is needed has no rows."""
-        check_cells(y, groups.codes, self.classes_, groups.names)
+        check_cells(y, groups.codes, self._labels, groups.names)
 
     def _encode_groups(self, sensitive_features, n_samples):
         if sensitive_features is None:
@@ -161,7 +169,9 @@ class ClassifierHolder(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
 
     def _check_rows(self, X, *y, reset):
         estimator = getattr(self, "estimator_", self.estimator)
-        if not is_net(estimator):
+        if not is_net(estimator) or steps_before(estimator) is not None:
+            if is_raw(X):  # text and missing values, for the classifier alone to read
+                return validate_data(self, X, *y, skip_check_array=True, reset=reset)
             return check_rows(self, X, *y, types=types_kept, reset=reset)
         net = prototype(check_net(estimator))
 
@@ -217,5 +227,5 @@ class BoundsBias:
 
     def _check_cells(self, y, groups):
         constraint, codes = get_constraint(self.constraint), groups.codes
-        constraint.check(y, codes, self.classes_, groups.names)
-        warn_of_few_rows(y, codes, self.classes_, groups.names, constraint.labels)
+        constraint.check(y, codes, self._labels, groups.names)
+        warn_of_few_rows(y, codes, self._labels, groups.names, constraint.labels)

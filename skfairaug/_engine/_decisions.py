@@ -4,12 +4,13 @@ import numpy as np
 from scipy.special import expit, softmax
 
 from skfairaug._inputs._docstrings import described_as
+from skfairaug._inputs._labels import in_class_order
 
 
 class PredictsLabels:
     """Mixin of the classifiers that label rows whose groups nobody tells.
 
-    A subclass implements ``_labels(X)``.
+    A subclass implements ``_predict(X)``.
     """
 
     def predict(self, X):
@@ -25,13 +26,14 @@ class PredictsLabels:
         y_pred : ndarray of shape (n_samples,)
             Labels.
         """
-        return self._labels(X)
+        return self._predict(X)
 
 
 class PredictsProbabilities:
     """Mixin of the classifiers that give probabilities of rows whose groups nobody tells.
 
-    A subclass implements ``_proba(X)``.
+    A subclass implements ``_proba(X)``, a column for each of `_labels`, of which the
+    favourable one is the last.
     """
 
     @described_as(PredictsLabels.predict)
@@ -44,7 +46,7 @@ class PredictsProbabilities:
             Rows sum to one. Where the classifier chose a cut-off they are shifted, so that
             0.5 is the cut-off and `predict` is their argmax.
         """
-        return self._proba(X)
+        return in_class_order(self._proba(X), self._labels)
 
 
 class DecidesByScore(PredictsProbabilities, PredictsLabels):
@@ -56,22 +58,23 @@ class DecidesByScore(PredictsProbabilities, PredictsLabels):
 
     @described_as(PredictsLabels.predict)
     def decision_function(self, X):
-        """Score of the favourable class, less the cut-off.
+        """Score of the second class, less the cut-off.
 
         Returns
         -------
         scores : ndarray of shape (n_samples,) or (n_samples, n_classes)
             Of two classes on the scale of log-odds, or of the classifier's own decision
-            function: positive where `predict` gives the favourable class. Of several
-            classes a score for each, on the scale of log-probabilities.
+            function: positive where `predict` gives the second of `classes_`, which is
+            the favourable one unless `pos_label` is the first. Of several classes a score
+            for each, on the scale of log-probabilities.
         """
-        return self._scores(X)
+        return in_class_order(self._scores(X), self._labels)
 
     def _proba(self, X):
-        return self._proba_of(self.decision_function(X))
+        return self._proba_of(self._scores(X))
 
-    def _labels(self, X):
-        return self._labels_of(self.decision_function(X))
+    def _predict(self, X):
+        return self._labels_of(self._scores(X))
 
     def _proba_of(self, scores):
         if scores.ndim == 2:
@@ -81,4 +84,4 @@ class DecidesByScore(PredictsProbabilities, PredictsLabels):
 
     def _labels_of(self, scores):
         codes = scores.argmax(1) if scores.ndim == 2 else (scores > 0).astype(int)
-        return self.classes_[codes]
+        return self._labels[codes]

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import check_is_fitted, validate_data
 from skorch import NeuralNetBinaryClassifier
 
 from skfairaug._engine._claims import store_claims, warn_interrupted, warn_unless_reached
@@ -18,13 +18,13 @@ from skfairaug._engine._fitting import fits
 from skfairaug._engine._processes import agreed_seed
 from skfairaug._engine._selection import Goal
 from skfairaug._engine._signature import read_signature
+from skfairaug._inputs._adopt import as_net, steps_before, through_steps
 from skfairaug._inputs._checks import (
     check_group_rows,
     check_held_out,
     check_labels_present,
     check_tolerance,
     check_training_rows,
-    encode_labels,
 )
 from skfairaug._inputs._contexts import isolated_random_state
 from skfairaug._inputs._copies import copy_net, portable_state, restored_state
@@ -38,6 +38,11 @@ from skfairaug._inputs._groups import (
     groups_from_columns,
 )
 from skfairaug._inputs._intervals import Interval
+from skfairaug._inputs._labels import (
+    encode_favourable,
+    output_order,
+    warn_below_chance,
+)
 from skfairaug._inputs._models import (
     check_net,
     check_output,
@@ -57,6 +62,10 @@ from skfairaug.steps.importance import group_columns
 
 #: Stands for an infinite cut-off, that of a constant prediction: scores stay finite.
 LARGEST = float(np.finfo(np.float32).max)
+
+
+#: Rows on which a network is asked whether it contradicts the labels.
+CHANCE_ROWS = 2048
 
 
 class Rows(NamedTuple):
@@ -90,10 +99,19 @@ class NetHolder(BaseEstimator):
         get_constraint(self.constraint)
         self._check_tolerance()
         check_same_order(X=X, y=y, sensitive_features=sensitive_features)
-        X, y = self._validate_X_y(X, y)
-        y, self.classes_ = encode_labels(y)
-        names = getattr(self, "feature_names_in_", None)
-        columns = column_indices(self.sensitive_columns, X, names)
+        given = X
+        X, _ = self._validate_X_y(X, y)
+        # Of the labels as they came: an array would not know the order of a categorical.
+        y, self._labels = encode_favourable(y, self.pos_label)
+        self.classes_ = np.sort(self._labels)
+        names, columns = getattr(self, "feature_names_in_", None), None
+        if self.preprocessor_ is None:
+            columns = column_indices(self.sensitive_columns, X, names)
+        elif sensitive_features is None:
+            # Columns are called what the caller calls them, and are others behind the steps.
+            given = np.asarray(given, dtype=object)
+            own = column_indices(self.sensitive_columns, given, names)
+            sensitive_features = groups_from_columns(given, own)
         if sensitive_features is None:
             sensitive_features = groups_from_columns(X, columns)
         missing = getattr(self, "missing_groups", "error")
@@ -103,24 +121,33 @@ class NetHolder(BaseEstimator):
         known = groups.codes >= 0
         self._check_cells(rows, known)
         measured = get_constraint(self.constraint).labels
-        warn_of_few_rows(y[known], groups.codes[known], self.classes_, self.groups_, measured)
+        warn_of_few_rows(y[known], groups.codes[known], self._labels, self.groups_, measured)
         return rows
 
     def _check_cells(self, rows, of):
         """Raise where some rows lack a class, a group, or a cell that is measured."""
         y, codes = rows.y[of], rows.groups.codes[of]
-        check_labels_present(y, self.classes_)
+        check_labels_present(y, self._labels)
         check_group_rows(codes, self.groups_)
         constraint = get_constraint(self.constraint)
-        constraint.check(y, codes, self.classes_, self.groups_)
+        constraint.check(y, codes, self._labels, self.groups_)
 
     def _validate_X_y(self, X, y):
         """Checked rows and labels on the host, see `skfairaug._inputs._given`."""
+        self.preprocessor_ = steps_before(self.estimator)
+        X = self._through_steps(X, reset=True)
         return self._check_rows(prototype(unwrap(self.estimator)), X, y, reset=True)
+
+    def _through_steps(self, X, reset=False):
+        """Rows behind the steps of a Pipeline that came before the net, if any."""
+        if self.preprocessor_ is None:
+            return X
+        validate_data(self, X, skip_check_array=True, reset=reset)
+        return through_steps(self.preprocessor_, X)
 
     def _validate_X(self, X):
         """Checked rows on the host, for the fitted net."""
-        return self._check_rows(self.net_, X, reset=False)
+        return self._check_rows(self.net_, self._through_steps(X), reset=False)
 
     def _check_rows(self, net, X, *y, reset):
         if reset:
@@ -133,7 +160,9 @@ class NetHolder(BaseEstimator):
                 return found
             return self._types  # of fit: tokens may come as floats later
 
-        return check_rows(self, X, *y, types=types, module=plain(net.module_), reset=reset)
+        own = self.preprocessor_ is None  # behind its steps columns have other names
+        module = plain(net.module_)
+        return check_rows(self, X, *y, types=types, module=module, named=own, reset=reset)
 
     def _check_tolerance(self):
         check_tolerance(self.tolerance)
@@ -149,11 +178,35 @@ class NetHolder(BaseEstimator):
     def _whole_task(self, rows, seed):
         """A task whose rows all train and select, for a step on its own."""
         if is_fitted_net(self.estimator):
-            net = copy_net(unwrap(self.estimator))
+            net = self._copy_of_net(rows.X)
         else:
             net = train_net(unwrap(self.estimator), rows.X, rows.y)
         everything = np.arange(len(rows.y))
-        return self._make_task(net, rows, everything, everything, seed)
+        task = self._make_task(net, rows, everything, everything, seed)
+        self._warn_below_chance(task)
+        return task
+
+    def _copy_of_net(self, X):
+        """A copy of the fitted net, or a net around a copy of the module."""
+        net = copy_net(as_net(unwrap(self.estimator), X))
+        order = output_order(unwrap(self.estimator), self._labels)
+        if order != sorted(order):
+            net.output_order_ = order
+        return net
+
+    def _warn_below_chance(self, task):
+        """Say so where a net that was given contradicts the labels of the rows."""
+        if len(self._labels) > 2 or not is_fitted_net(self.estimator):
+            return
+        rows = task.select[:CHANCE_ROWS]
+        predicted = predict_log_proba(task.net, task.X.at(rows)).argmax(1)
+        warn_below_chance(
+            task.y[rows].cpu().numpy(),
+            predicted.cpu().numpy(),
+            self._labels,
+            unwrap(self.estimator),
+            stacklevel=6,  # here, _start, fit, scikit-learn's _fit_context, the caller
+        )
 
     def _goal(self):
         """What is asked of the network."""
@@ -252,6 +305,7 @@ class BaseIntraProcessor(
         "sensitive_columns": "no_validation",
         "constraint": [str],
         "tolerance": "no_validation",
+        "pos_label": "no_validation",
         "caution": [Interval(Real, 0, None, closed="left")],
         "debias_fraction": [Interval(Real, 0, 1, closed="neither")],
         "random_state": ["random_state"],
@@ -278,7 +332,7 @@ class BaseIntraProcessor(
             torch Dataset of images is read when its rows are needed, through the net's
             own iterator; one of a table is read once.
         y : array-like of shape (n_samples,)
-            Labels; the larger of two is the favourable one.
+            Labels; of two, `pos_label` is the favourable one.
         sensitive_features : array-like, default=None
             Group of every row, of shape (n_samples,) or (n_samples, n_columns); several
             columns make intersectional groups. None reads them from `sensitive_columns`.
@@ -315,7 +369,7 @@ class BaseIntraProcessor(
     def _start(self, rows, held_out, seed):
         """The task: a copy of the fitted net, or one trained on rows that do not debias."""
         if is_fitted_net(self.estimator):
-            net = copy_net(unwrap(self.estimator))
+            net = self._copy_of_net(rows.X)
         else:
             kept, spent = split_cells(rows.cells, self.debias_fraction, seed)
             check_training_rows(rows.cells, kept, spent)
@@ -328,7 +382,9 @@ class BaseIntraProcessor(
         own, _ = split_cells(rows.cells[select], 1 - self.validation_fraction, seed)
         train = np.sort(np.concatenate([select[own], np.flatnonzero(~chooses)]))
         measure = np.flatnonzero(~held_out & (rows.groups.codes >= 0))
-        return self._make_task(net, rows, train, select, seed, measure)
+        task = self._make_task(net, rows, train, select, seed, measure)
+        self._warn_below_chance(task)
+        return task
 
     def _goal(self):
         return Goal(get_constraint(self.constraint), self.tolerance, caution=self.caution)
@@ -381,7 +437,12 @@ class BaseIntraProcessor(
         return {"log_odds": float(self._log_odds)}
 
     def _export(self):
-        return export_net(self.net_, self._signature, self._log_odds, len(self.classes_))
+        # Of the second output, which is not the favourable class's in every network.
+        cut = self._log_odds if self._output_order() in (None, [0, 1]) else -self._log_odds
+        return export_net(self.net_, self._signature, cut, len(self.classes_))
+
+    def _output_order(self):
+        return getattr(self.net_, "output_order_", None)
 
 
 def columns_of_groups(X, rows, groups):

@@ -60,7 +60,8 @@ class Deployable:
         candidates = list(self._export())
         if X is None or len(candidates) == 1:
             return candidates[0]
-        wanted = self.predict(X) == self.classes_[1]
+        order = self._output_order() or [0, 1]
+        wanted = self.predict(X) == self._labels[order.index(1)]
         rows = on_device(self._served_net(), self._rows_to_compare(X))
         for module in candidates[:-1]:
             if np.array_equal(self._decisions(module, rows), wanted):

@@ -171,6 +171,8 @@ def load(path, module):
         raise ValueError(f"{path} names {error}, which skfairaug.save never does.") from error
     net = _net_of(module, state["_signature"])
     net.classes_inferred_ = np.arange(len(state["classes_"]))
+    if header["output_order"] is not None:
+        net.output_order_ = header["output_order"]
     try:
         plain_module(net).load_state_dict(weights)
     except RuntimeError as error:
@@ -221,6 +223,7 @@ def _header(estimator, net, arrays):
         "fingerprint": model_fingerprint(estimator),
         "module": f"{module.__module__}.{module.__qualname__}",
         "versions": {name: version(name) for name in PACKAGES},
+        "output_order": getattr(net, "output_order_", None),
         "parameters": params,
         "left_out": left_out,
         "state": state,

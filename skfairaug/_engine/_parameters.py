@@ -8,7 +8,13 @@ from typing import dataclass_transform
 from skfairaug._inputs._docstrings import docstring_of, entries_of, sections_of
 
 #: Parameters that stand last in every signature, as they do in scikit-learn.
-LAST = ("sensitive_columns", "validation_fraction", "debias_fraction", "random_state")
+LAST = (
+    "sensitive_columns",
+    "validation_fraction",
+    "debias_fraction",
+    "pos_label",
+    "random_state",
+)
 
 #: Sections of a class's docstring, in numpydoc's order.
 SECTIONS = (

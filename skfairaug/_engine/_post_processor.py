@@ -9,12 +9,22 @@ from sklearn.utils.validation import check_is_fitted
 from skfairaug._engine._classifier_holder import ClassifierHolder
 from skfairaug._engine._estimator import Rows, split_cells
 from skfairaug._engine._parameters import parameters
-from skfairaug._engine._scores import check_scorer
+from skfairaug._engine._scores import check_scorer, favourable_score
+from skfairaug._inputs._adopt import as_net, with_core
 from skfairaug._inputs._checks import check_training_rows
 from skfairaug._inputs._given import take
 from skfairaug._inputs._groups import Groups
 from skfairaug._inputs._intervals import Interval
-from skfairaug._inputs._models import check_fits, is_fitted_net, is_net, train_net, unwrap
+from skfairaug._inputs._labels import output_order, warn_below_chance
+from skfairaug._inputs._models import (
+    behind_steps,
+    check_fits,
+    check_net,
+    is_fitted_net,
+    is_net,
+    train_net,
+    unwrap,
+)
 
 
 @parameters
@@ -64,17 +74,20 @@ class PostProcessor(ClassifierHolder):
         self.estimator_, rows = self._biased(rows)
         self._debias(rows)
 
-    def _biased(self, rows):
+    def _biased(self, rows, held_out=slice(None)):
         """The fitted classifier, and the rows that debias it.
 
-        One that is not fitted is trained first, on rows that do not debias.
+        One that is not fitted is trained first, on rows that do not debias; one that is
+        shall not contradict the labels of the rows `held_out`.
         """
+        self._order = list(range(len(self._labels)))
         if self.estimator is not None:
-            check_scorer(unwrap(self.estimator))
+            if not is_net(self.estimator):
+                check_scorer(unwrap(self.estimator))
             if _is_fitted(self.estimator):
                 self._check_names()
                 self._check_classes(rows.X)
-                return self.estimator, rows
+                return self._adopted(rows, held_out), rows
         kept, spent = split_cells(rows.cells, self.debias_fraction, self._seed)
         check_training_rows(rows.cells, kept, spent)
         X, y = take(rows.X, spent), rows.y[spent]
@@ -84,6 +97,29 @@ class PostProcessor(ClassifierHolder):
             estimator = self._new_classifier().fit(X, y)
         groups = Groups(rows.groups.codes[kept], rows.groups.names)
         return estimator, Rows(take(rows.X, kept), rows.y[kept], groups, None)
+
+    def _adopted(self, rows, held_out):
+        """The fitted classifier, a module of it in a net, and the order of its outputs."""
+        estimator, net = self.estimator, is_fitted_net(self.estimator)
+        core = unwrap(estimator)
+        if net:
+            estimator = with_core(estimator, as_net(core, behind_steps(estimator, rows.X)))
+        self._order = output_order(core if net else estimator, self._labels)
+        if len(self._labels) == 2:
+            score, is_probability = favourable_score(estimator, rows.X, self._order[1])
+            predicted = score > 0.5 if is_probability else score > 0
+            warn_below_chance(
+                rows.y[held_out],
+                predicted.astype(int)[held_out],
+                self._labels,
+                core if net else estimator,
+                stacklevel=7,  # here, _biased, _fit, fit, what `fits` puts around, the caller
+            )
+        return estimator
+
+    def _favourable_score(self, X):
+        """Score of the favourable class, and whether it is a probability."""
+        return favourable_score(self.estimator_, X, self._order[1])
 
     def _check_names(self):
         """Raise if the classifier was fitted on other columns, or in another order."""
@@ -99,7 +135,9 @@ class PostProcessor(ClassifierHolder):
     def _check_classes(self, X):
         """Raise if the classifier knows other classes than `fit`, or takes other rows."""
         if is_fitted_net(self.estimator):
-            check_fits(unwrap(self.estimator), X, len(self.classes_))
+            X = behind_steps(self.estimator, X)
+            check_net(self.estimator)
+            check_fits(as_net(unwrap(self.estimator), X), X, len(self.classes_))
             return
         known = getattr(self.estimator, "classes_", self.classes_)
         if len(known) != len(self.classes_):

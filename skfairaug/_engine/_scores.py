@@ -4,16 +4,10 @@ import numpy as np
 import pandas as pd
 from scipy.special import log_softmax, logit
 
-from skfairaug._inputs._models import (
-    in_net_types,
-    is_fitted_net,
-    predict_log_proba,
-    unwrap,
-)
-from skfairaug._inputs._rows import on_device
+from skfairaug._inputs._models import is_fitted_net, net_log_proba
 
 
-def favourable_score(estimator, X):
+def favourable_score(estimator, X, output=1):
     """Score of the favourable class, in float64, and whether it is a probability.
 
     Parameters
@@ -22,6 +16,8 @@ def favourable_score(estimator, X):
         Fitted, with `predict_proba` or `decision_function`.
     X : ndarray of shape (n_samples, n_features) or (n_samples, ...)
         Rows, their columns in the order of the classifier's.
+    output : int, default=1
+        Which of the classifier's two outputs is that of the favourable class.
 
     Returns
     -------
@@ -31,11 +27,12 @@ def favourable_score(estimator, X):
         Whether it lies in [0, 1].
     """
     if is_fitted_net(estimator):
-        return np.exp(_net_log_proba(estimator, X)[:, 1]), True
+        return np.exp(net_log_proba(estimator, X)[:, output]), True
     X = _as_fitted(estimator, X)
     if hasattr(estimator, "predict_proba"):
-        return _proba(estimator, X)[:, 1], True
-    return _decision(estimator, X), False
+        return _proba(estimator, X)[:, output], True
+    score = _decision(estimator, X)
+    return score if output else -score, False
 
 
 def class_log_proba(estimator, X):
@@ -54,7 +51,7 @@ def class_log_proba(estimator, X):
         Finite; of a decision function, as if it were log-odds or logits.
     """
     if is_fitted_net(estimator):
-        return _net_log_proba(estimator, X)
+        return net_log_proba(estimator, X)
     X = _as_fitted(estimator, X)
     if hasattr(estimator, "predict_proba"):
         return np.log(np.clip(_proba(estimator, X), np.finfo(np.float64).eps, None))
@@ -79,13 +76,6 @@ def check_scorer(estimator):
             "estimator must be a classifier with predict_proba or decision_function; got "
             f"{type(estimator).__name__}."
         )
-
-
-def _net_log_proba(estimator, X):
-    # Takes rows of any precision and leaves the net in the mode that it was in.
-    net = unwrap(estimator)
-    log_proba = predict_log_proba(net, on_device(net, in_net_types(net, X)))
-    return log_proba.double().cpu().numpy()
 
 
 def _as_fitted(estimator, X):

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from skfairaug._inputs._accelerator import unwrapped
 from skfairaug._inputs._contexts import evaluating
-from skfairaug._inputs._models import log_probabilities
+from skfairaug._inputs._models import log_outputs
 
 #: Rows that are run through a network to see what it is.
 FEW = 32
@@ -165,7 +165,7 @@ def read_signature(net, X):
     try:
         with torch.no_grad(), evaluating(module):
             # Compiled code would not call the hooks.
-            expected = log_probabilities(net, around(net, module).infer(batch))
+            expected = log_outputs(net, around(net, module).infer(batch))
     finally:
         for hook in hooks:
             hook.remove()

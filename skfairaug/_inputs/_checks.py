@@ -81,6 +81,8 @@ def as_labels(y, name="y"):
     if missing:
         raise ValueError(f"{name} has {missing} missing value(s) (NaN or None).")
     y = column_or_1d(y, warn=True)
+    if y.dtype == object and {type(label) for label in y} in ({int}, {bool}):
+        y = np.array(y.tolist())  # scikit-learn knows no kind of target in numbers as objects
     if len(y) == 0:
         raise ValueError(f"{name} is empty; one label per row is expected.")
     kind = type_of_target(y, input_name=name)

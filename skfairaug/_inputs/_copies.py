@@ -3,7 +3,6 @@
 import copy
 
 import torch
-from sklearn.frozen import FrozenEstimator
 
 from skfairaug._inputs._accelerator import (
     accelerator_of,
@@ -11,6 +10,7 @@ from skfairaug._inputs._accelerator import (
     take_off_wrappers,
     unwrapped,
 )
+from skfairaug._inputs._adopt import with_core
 from skfairaug._inputs._models import is_fitted_net, unwrap
 
 
@@ -53,12 +53,22 @@ class PortableNet:
     skorch nests one pickle inside another, so that cloudpickle cannot ship a
     module class from ``__main__`` to a joblib worker.  Here the module is a plain
     attribute, on the CPU; `restore` brings the net back to its device, or to the
-    CPU where that device does not exist.
+    CPU where that device does not exist.  What is around the net stays around it, and a
+    module that is no net is kept likewise.
     """
 
-    def __init__(self, net):
-        self.frozen = isinstance(net, FrozenEstimator)
-        net = unwrap(net)
+    def __init__(self, estimator):
+        self.wrapping = with_core(estimator, None)
+        core = unwrap(estimator)
+        if isinstance(core, torch.nn.Module):
+            self.net_class = None
+            self.device = next(core.parameters()).device
+            away = self.device.type != "cpu"
+            self.module = copy.deepcopy(core).to("cpu") if away else core
+        else:
+            self._keep(core)
+
+    def _keep(self, net):
         moved = net.device != "cpu"  # or accelerate knows where it is
         twin = copy_net(net) if moved or accelerator_of(net) else net
         self.net_class = net.__class__
@@ -72,7 +82,15 @@ class PortableNet:
                     part.to("cpu")
 
     def restore(self):
-        """Return a net that predicts as the original did."""
+        """Return a net that predicts as the original did, in what was around that."""
+        core = self._module() if self.net_class is None else self._net()
+        return with_core(self.wrapping, core)
+
+    def _module(self):
+        there = self.device.type != "cuda" or torch.cuda.is_available()
+        return self.module.to(self.device) if there else self.module
+
+    def _net(self):
         net = self.net_class.__new__(self.net_class)
         net.__dict__.update(self.attributes)
         wanted = net.__dict__.get("device", "cpu")
@@ -83,7 +101,7 @@ class PortableNet:
             if isinstance(part, torch.nn.Module) and net.device is not None:
                 part.to(net.device)
         net.optimizer_ = torch.optim.SGD(net.module_.parameters(), lr=0.0)
-        return FrozenEstimator(net) if self.frozen else net
+        return net
 
 
 def portable_state(state):

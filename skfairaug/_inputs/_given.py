@@ -13,7 +13,12 @@ import numpy as np
 import pandas as pd
 import torch
 from scipy.sparse import issparse
-from sklearn.utils.validation import _check_feature_names, validate_data
+from sklearn.utils.validation import (
+    _check_feature_names,
+    check_array,
+    check_X_y,
+    validate_data,
+)
 from torch.utils.data import DataLoader, Dataset, Subset
 
 from skfairaug._inputs._checks import as_labels, check_same_length
@@ -88,7 +93,7 @@ def _row(item):
     return item[0] if isinstance(item, (tuple, list)) else item
 
 
-def check_rows(estimator, X, y=_NONE, *, types, module=None, reset=True):
+def check_rows(estimator, X, y=_NONE, *, types, module=None, named=True, reset=True):
     """Check rows, and in fit labels; remember their shape in fit and compare it after.
 
     Parameters
@@ -104,6 +109,8 @@ def check_rows(estimator, X, y=_NONE, *, types, module=None, reset=True):
         otherwise first.
     module : nn.Module, default=None
         What they are for; None where they are for another classifier, which takes one array.
+    named : bool, default=True
+        Whether the columns are those that the caller gave, whose names and number are kept.
     reset : bool, default=True
         Whether this is fit, which remembers.
 
@@ -138,11 +145,19 @@ def check_rows(estimator, X, y=_NONE, *, types, module=None, reset=True):
     X = np.asarray(X) if holds_integers(X) else X
     given = {"dtype": list(types(X)), "allow_nd": True, "reset": reset}
     with np.errstate(over="ignore"):  # an infinity is refused below, with its reason
-        checked = validate_data(estimator, X, y, **given)
+        validate = validate_data if named else _validate_unnamed
+        checked = validate(estimator, X, y, **given)
     X = checked[0] if with_labels else checked
     check_size(X)
     _check_shape(estimator, X, reset)
     return checked
+
+
+def _validate_unnamed(estimator, X, y, *, reset, **given):
+    """Rows behind the steps of a Pipeline, whose columns are not the caller's."""
+    if isinstance(y, str):
+        return check_array(X, estimator=estimator, **given)
+    return check_X_y(X, y, estimator=estimator, **given)
 
 
 def check_size(X, name="X"):

@@ -4,12 +4,24 @@ import warnings
 from contextlib import contextmanager
 
 import numpy as np
+import pandas as pd
 import torch
 from sklearn.base import clone
-from sklearn.frozen import FrozenEstimator
 from skorch import NeuralNet, NeuralNetBinaryClassifier, NeuralNetRegressor
 from torch.nn import functional as F
 
+from skfairaug._inputs._adopt import (
+    as_net,
+    bare_net,
+    cannot_take,
+    check_device,
+    check_weights,
+    core_of,
+    logits_in,
+    not_a_net,
+    steps_before,
+    through_steps,
+)
 from skfairaug._inputs._contexts import evaluating, isolated_random_state, overriding
 from skfairaug._inputs._given import (
     by_column,
@@ -31,31 +43,40 @@ LOOKED_AT, ROUNDING = 100, 1e-2
 
 
 def unwrap(estimator):
-    """Return the skorch net inside a ``FrozenEstimator``, or `estimator` itself."""
-    return estimator.estimator if isinstance(estimator, FrozenEstimator) else estimator
+    """The skorch net or module in a ``FrozenEstimator`` or Pipeline, or `estimator` itself."""
+    return core_of(estimator)
 
 
 def is_net(estimator):
-    """Whether `estimator` is a skorch net, frozen or not, fitted or not."""
-    return isinstance(unwrap(estimator), NeuralNet)
+    """Whether a skorch net, fitted or not, or a module is in `estimator`."""
+    return isinstance(unwrap(estimator), NeuralNet | torch.nn.Module)
 
 
 def is_fitted_net(estimator):
-    """Whether `estimator` is a skorch net (frozen or not) with trained weights."""
-    net = unwrap(estimator)
-    return isinstance(net, NeuralNet) and net.__sklearn_is_fitted__()
+    """Whether a net with trained weights is in `estimator`; a module counts as trained."""
+    core = unwrap(estimator)
+    if isinstance(core, torch.nn.Module):
+        return True
+    return isinstance(core, NeuralNet) and core.__sklearn_is_fitted__()
 
 
 def check_net(estimator):
-    """Return the skorch net in `estimator`, or raise a TypeError that says what came."""
-    net = unwrap(estimator)
-    if isinstance(net, NeuralNet) and not isinstance(net, NeuralNetRegressor):
-        return net
-    raise TypeError(
-        "estimator must be a skorch classifier (NeuralNetClassifier or "
-        "NeuralNetBinaryClassifier), fitted or not, or a FrozenEstimator of one; "
-        f"got {type(net).__name__}."
-    )
+    """Return the skorch net or module in `estimator`, or raise an error that says what came."""
+    core = unwrap(estimator)
+    if isinstance(core, torch.nn.Module):
+        check_weights(core)
+        return core
+    if not isinstance(core, NeuralNet) or isinstance(core, NeuralNetRegressor):
+        raise not_a_net(estimator)
+    check_device(core)
+    if is_fitted_net(core):
+        check_weights(core.module_)
+    elif steps_before(estimator) is not None:
+        raise ValueError(
+            "the net at the end of the Pipeline is not fitted. Fit the Pipeline first, or put "
+            "this estimator at its end, around the net."
+        )
+    return core
 
 
 def check_own_loss(net):
@@ -66,6 +87,8 @@ def check_own_loss(net):
     TypeError
         Naming the class.
     """
+    if isinstance(net, torch.nn.Module):
+        return
     own = "get_loss" in vars(net) or not type(net).get_loss.__module__.startswith("skorch.")
     if own:
         raise TypeError(
@@ -91,7 +114,9 @@ def uncompiled(net):
 
 
 def prototype(net):
-    """A fitted net itself; of another one a clone with random weights, to try rows on."""
+    """A net to try rows on: a fitted one, around a module, or a clone with random weights."""
+    if isinstance(net, torch.nn.Module):
+        return bare_net(net)
     if is_fitted_net(net):
         return net
     with isolated_random_state(0):
@@ -128,10 +153,13 @@ def _uncompiled(value):
 
 
 def net_targets(net, y):
-    """Class codes `y` in the dtype that the net's own criterion wants.
+    """Class codes `y` as outputs of the net, in the dtype that its own criterion wants.
 
     One number per row is compared with a number, several are indexed by a class.
     """
+    order = getattr(net, "output_order_", None)
+    if order is not None:
+        y = y.new_tensor(order)[y]
     binary = isinstance(net, NeuralNetBinaryClassifier) or isinstance(
         plain(net.criterion_), (torch.nn.BCEWithLogitsLoss, torch.nn.BCELoss)
     )
@@ -236,15 +264,9 @@ def check_output(net, X, n_classes):
     some = X.first(LOOKED_AT)
     try:
         with torch.no_grad(), evaluating(net.module_):
-            output = _first(net.infer(next(iter(some.chunks()))))
+            output = logits_in(net.infer(next(iter(some.chunks()))))
     except (RuntimeError, IndexError, TypeError) as error:
-        if X.tensor is None:
-            raise ValueError(f"the net cannot take X ({error}).") from error
-        shape = tuple(X.tensor.shape)
-        raise ValueError(
-            f"the net cannot take X of shape {shape}: its first layer expects "
-            f"other features than the {shape[1:]} of each row ({error})."
-        ) from error
+        raise cannot_take(X, error) from error
     _check_one_output(net, output)
     log_proba = log_probabilities(net, output)
     if log_proba.ndim != 2 or n_classes not in (None, log_proba.shape[1]):
@@ -286,10 +308,6 @@ def predict_codes(net, X):
     X = in_net_types(net, X)
     check_fits(net, X, None)
     return np.asarray(net.predict(X)).astype(np.int64)
-
-
-def _first(output):
-    return output[0] if isinstance(output, tuple) else output
 
 
 def _check_one_output(net, output):
@@ -340,13 +358,21 @@ def _check_probabilities(net, output):
 
 
 def log_probabilities(net, output):
-    """Class log-probabilities (n, n_classes) of the module's `output`.
+    """Class log-probabilities (n, n_classes) of the module's `output`, a column per code.
 
     Follows skorch's own reading of the criterion: logits under
     ``CrossEntropyLoss`` and ``BCEWithLogitsLoss``, probabilities otherwise.
-    Working on the logits keeps the gradient of saturated rows.
+    Working on the logits keeps the gradient of saturated rows.  ``net.output_order_``, of a
+    copy that is fine-tuned, says which output each code is.
     """
-    output = _first(output)
+    log_proba = log_outputs(net, output)
+    order = getattr(net, "output_order_", None)
+    return log_proba if order is None else log_proba[:, order]
+
+
+def log_outputs(net, output):
+    """Log-probabilities in the order of the module's outputs."""
+    output = logits_in(output)
     if output.ndim == 2 and output.shape[1] == 1:
         output = output.squeeze(1)
     if _known_logits(net):
@@ -360,7 +386,7 @@ def log_probabilities(net, output):
 
 def _probabilities(net, output):
     """What skorch makes of outputs; one number per row is the probability of class 1."""
-    output = _first(output)
+    output = logits_in(output)
     if output.ndim == 2 and output.shape[1] == 1:
         output = output.squeeze(1)
     proba = net._get_predict_nonlinearity()(output).float()
@@ -372,3 +398,26 @@ def predict_log_proba(net, X):
     """Class log-probabilities of all rows on the device, in evaluation mode."""
     with evaluating(net.module_):
         return torch.cat([log_probabilities(net, net.infer(part)) for part in X.chunks()])
+
+
+def net_log_proba(estimator, X, n_classes=None):
+    """Log-probabilities of what holds a net, in float64 and the order of its outputs.
+
+    Takes rows of any kind and precision, and leaves the net in the mode that it was in.
+    """
+    X = behind_steps(estimator, X)
+    net = as_net(unwrap(estimator), X)
+    X = in_net_types(net, X)
+    check_fits(net, X, n_classes)
+    log_proba = predict_log_proba(net, on_device(net, X))
+    return log_proba.double().cpu().numpy()
+
+
+def behind_steps(estimator, X):
+    """Rows as the steps before the net in a Pipeline hand them on to it."""
+    steps = steps_before(estimator)
+    if steps is None or not is_array(X):
+        return X
+    if isinstance(X, np.ndarray) and hasattr(steps, "feature_names_in_"):
+        X = pd.DataFrame(X, columns=steps.feature_names_in_)
+    return through_steps(steps, X)

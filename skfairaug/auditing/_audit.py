@@ -13,6 +13,7 @@ from skfairaug._inputs._checks import as_labels, check_same_length, check_tolera
 from skfairaug._inputs._few_rows import FEW_ROWS
 from skfairaug._inputs._groups import check_same_order
 from skfairaug._inputs._intervals import Interval
+from skfairaug._inputs._models import is_fitted_net
 from skfairaug.auditing._report import AuditReport
 from skfairaug.auditing._sample import make_sample
 from skfairaug.auditing._tables import (
@@ -25,7 +26,12 @@ from skfairaug.auditing._tables import (
 )
 from skfairaug.auditing._warnings import find_warnings
 from skfairaug.metrics._constraints import DIFFERENCES, get_constraint
-from skfairaug.metrics._predictions import encode_decisions, innermost, predict_labels
+from skfairaug.metrics._predictions import (
+    encode_decisions,
+    innermost,
+    label_order,
+    predict_labels,
+)
 
 NUMBERS = {
     "n_resamples": [Interval(Integral, 100, None, closed="left")],
@@ -57,11 +63,12 @@ def audit(
 
     Parameters
     ----------
-    estimator : classifier
+    estimator : classifier or torch.nn.Module
         Fitted. Its ``predict`` gets the groups if it needs them: if its attribute
         `needs_sensitive_features` is true or it has no default for the argument
         `sensitive_features`, as of fairlearn's ThresholdOptimizer, alone or as the last step
-        of a Pipeline. A skorch net's classes are the labels of `y` in sorted order.
+        of a Pipeline. What a network numbers is called as in `y`: its last output is the
+        favourable label, unless labels are numbers or the network knows its classes.
     X : array-like of shape (n_samples, n_features)
         Rows that nothing was fitted to or chosen on. For a network also a frame, of which it
         gets the numbers, a mapping of names to arrays, or a torch Dataset.
@@ -76,7 +83,7 @@ def audit(
         Bound on the size of the gap, in (0, 1].
     pos_label : label, default=None
         The favourable decision, all others being unfavourable. None: the larger of two.
-    before : classifier or array-like of shape (n_samples,), default=None
+    before : classifier, torch.nn.Module or array-like of shape (n_samples,), default=None
         What it replaces, or the decisions of that: judged alike, and compared.
     n_resamples : int, default=1000
         Bootstrap samples, and permutations of each test; 100 or more.
@@ -153,11 +160,12 @@ def audit(
     check_tolerance(tolerance)
     get_constraint(constraint)
     check_same_order(X=X, y=y, sensitive_features=sensitive_features)
-    if hasattr(before, "predict"):
-        before = predict_labels(before, X, sensitive_features, y)
+    labels = label_order(y, pos_label)
+    if hasattr(before, "predict") or is_fitted_net(before):
+        before = predict_labels(before, X, sensitive_features, labels)
     report = audit_predictions(
         y,
-        predict_labels(estimator, X, sensitive_features, y),
+        predict_labels(estimator, X, sensitive_features, labels),
         sensitive_features=sensitive_features,
         constraint=constraint,
         tolerance=tolerance,

@@ -12,16 +12,11 @@ from skfairaug._inputs._checks import (
     check_row_per_label,
     check_switch,
     check_tolerance,
-    encode_labels,
 )
 from skfairaug._inputs._copies import PortableNet
-from skfairaug._inputs._given import (
-    collected,
-    is_dataset,
-    is_named,
-    named_arrays,
-)
+from skfairaug._inputs._given import collected, is_dataset, is_named, named_arrays
 from skfairaug._inputs._groups import check_same_order, encode_groups
+from skfairaug._inputs._labels import encode_favourable
 from skfairaug._inputs._models import is_fitted_net
 from skfairaug.benchmark._fingerprint import fingerprint
 from skfairaug.benchmark._jobs import (
@@ -48,6 +43,7 @@ def compare(
     preprocessor=None,
     constraint="statistical_parity",
     tolerance=0.05,
+    pos_label=None,
     drop_sensitive=False,
     held_out=False,
     cv=10,
@@ -75,12 +71,12 @@ def compare(
     X : array-like or DataFrame of shape (n_samples, n_features) or (n_samples, ...)
         Rows. Where all classifiers are around networks also a mapping of names to arrays.
     y : array-like of shape (n_samples,)
-        Labels; of two, the larger is the favourable one.
+        Labels; of two, `pos_label` is the favourable one.
     sensitive_features : array-like of shape (n_samples,) or (n_samples, n_columns)
         Group of every row.
-    estimator : classifier or callable, default=None
+    estimator : classifier, torch module or callable, default=None
         The biased classifier. Not fitted: a clone is trained in every split. Fitted:
-        used as it is, and X should be rows it has not seen. A callable
+        used as it is, a trained module too, and X should be rows it has not seen. A callable
         ``estimator(X, y, seed)`` returns it fitted. None where every mitigator holds
         or is one.
     preprocessor : transformer, default=None
@@ -89,6 +85,9 @@ def compare(
         Bias measure, see `skfairaug.metrics.CONSTRAINTS`.
     tolerance : float, default=0.05
         Bias allowed, in (0, 1].
+    pos_label : label, default=None
+        The favourable one of two labels. None: the greater, or the last of an ordered
+        categorical.
     drop_sensitive : bool, default=False
         Whether the columns that say the group leave X first: those named as
         `sensitive_features` are, their one-hot columns, and those with one value per group.
@@ -158,7 +157,7 @@ def compare(
     check_switch(progress, "progress")
     measure = get_constraint(constraint).name
     check_tolerance(tolerance)
-    codes, classes = encode_labels(y)
+    codes, classes = encode_favourable(y, pos_label)
     check_row_per_label(next(iter(X.values())) if is_named(X) else X, len(codes))
     groups = encode_groups(sensitive_features, len(codes))
     if drop_sensitive:
@@ -174,6 +173,10 @@ def compare(
     setting = fingerprint(data, estimator, preprocessor, goal)
     if held_out:  # without it the files of earlier runs go on
         setting = fingerprint(setting, "held_out")
+    fitted = estimator is not None and (
+        is_fitted_net(estimator)
+        or (isinstance(estimator, BaseEstimator) and is_fitted(estimator))
+    )
     jobs = {
         fingerprint(setting, name, mitigator, split, *rows): (name, mitigator, split)
         for name, mitigator in mitigators.items()
@@ -195,7 +198,9 @@ def compare(
             prepared[one.split] = one
             advance("training the biased classifier")
         for row in parallel(
-            delayed(run_job)(run, name, mitigator, prepared[split], data, goal, held_out)
+            delayed(run_job)(
+                run, name, mitigator, prepared[split], data, goal, held_out, fitted
+            )
             for run, (name, mitigator, split) in todo.items()
         ):
             results.add(row)

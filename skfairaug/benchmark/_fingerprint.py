@@ -11,10 +11,12 @@ import pandas as pd
 import torch
 from joblib.memory import MemorizedFunc, NotMemorizedFunc
 from sklearn.base import BaseEstimator
+from sklearn.frozen import FrozenEstimator
+from skorch import NeuralNet
 from skorch.callbacks import Callback
 from skorch.history import History
 
-from skfairaug._inputs._models import is_fitted_net, unwrap
+from skfairaug._inputs._models import is_fitted_net
 
 #: Callables that their name tells.
 NAMED = type | types.FunctionType | types.BuiltinFunctionType
@@ -88,8 +90,8 @@ def qualified_name(value):
 
 def _state(value):
     """What tells an object from others of its class; None where only pickle can say."""
-    if is_fitted_net(value):  # the rest is history
-        net = unwrap(value)
+    net = value.estimator if isinstance(value, FrozenEstimator) else value
+    if isinstance(net, NeuralNet) and is_fitted_net(net):  # the rest is history
         return net.get_params(deep=False), net.module_
     if isinstance(value, torch.nn.Module):
         return [(name, type(part), _settings(part)) for name, part in value.named_modules()], (

@@ -15,8 +15,10 @@ from sklearn.utils import _safe_indexing, get_tags
 from sklearn.utils.validation import has_fit_parameter
 from skorch import NeuralNet
 
+from skfairaug._inputs._adopt import core_of
 from skfairaug._inputs._copies import PortableNet
 from skfairaug._inputs._given import is_array, take
+from skfairaug._inputs._labels import output_order
 from skfairaug._inputs._models import is_fitted_net, is_net, predict_codes, train_net, unwrap
 from skfairaug.benchmark._alone import alone
 from skfairaug.benchmark._results import COLUMNS, MEASURES
@@ -30,8 +32,9 @@ class Part(NamedTuple):
     X: Any
     y: np.ndarray
     groups: pd.Series
-    classes: np.ndarray  # what the caller calls the codes in y
+    classes: np.ndarray  # what the caller calls the codes in y, the favourable one last
     held_out: np.ndarray | None = None  # of debiasing rows: whether the classifier saw none
+    named: bool = False  # whether y holds those names instead
 
 
 class PreparationError(Exception):
@@ -80,8 +83,11 @@ def prepare(split, rows, data, estimator, preprocessor):
     return Prepared(split, rows, preprocessor, estimator, seconds, *errors)
 
 
-def run_job(run, name, mitigator, prepared, data, goal, held_out=False):
-    """Fit one mitigator on one split and judge it: a row of the results."""
+def run_job(run, name, mitigator, prepared, data, goal, held_out=False, fitted=False):
+    """Fit one mitigator on one split and judge it: a row of the results.
+
+    `fitted` says whether the caller fitted the biased classifier, on labels of his own.
+    """
     n_train, n_validation, n_test = map(len, prepared.rows)
     row = dict.fromkeys(COLUMNS) | {
         "run": run,
@@ -103,9 +109,13 @@ def run_job(run, name, mitigator, prepared, data, goal, held_out=False):
     ):
         warnings.simplefilter("always")
         try:
+            own = getattr(last_step(mitigator), "estimator", None)
+            named = fitted if own is None else is_fitted(own)
             train, validation, test = _parts(prepared, data)
             model, spent = _configured(mitigator, prepared, train, goal)
             part = validation if fits_on_validation(model) else train
+            if named and part is validation:
+                part = _as_the_caller_has_it(last_step(model), part)
             row |= _fit_and_judge(model, part, test, goal)
             row["fit_seconds"] += spent
         except Exception as error:  # noqa: BLE001  is told in the row; the others go on
@@ -125,6 +135,8 @@ def _preprocess(split, train, data, preprocessor):
 
 def _trained(estimator, part, split):
     """The biased classifier, fitted by whoever has to."""
+    if is_fitted_net(estimator):
+        return estimator  # a module can be called, and is no function of the rows
     if isinstance(estimator, BaseEstimator):
         unfitted = not is_fitted(estimator)
         return _fit(_seeded(clone(estimator), split), part) if unfitted else estimator
@@ -155,7 +167,10 @@ def _fit_and_judge(model, part, test, goal):
         with handing_on(model, "predict"):
             y_pred = model.predict(test.X, **needed)
     predicted = time.perf_counter()
-    if isinstance(model, FrozenEstimator) and not isinstance(model.estimator, NeuralNet):
+    if isinstance(model, FrozenEstimator) and is_fitted_net(model):
+        # skorch's nets number their outputs.
+        y_pred = np.argsort(output_order(core_of(model), test.classes))[y_pred]
+    elif isinstance(model, FrozenEstimator) or part.named:
         y_pred = _as_codes(y_pred, test.classes)
     gaps = {goal["constraint"]: _gap(test, y_pred, goal["constraint"])}
     for name in MEASURES:
@@ -184,7 +199,20 @@ def _as_codes(y_pred, classes):
     unknown = np.setdiff1d(y_pred, classes)
     if len(unknown):
         raise ValueError(f"it predicts {unknown.tolist()}, but y holds {classes.tolist()}.")
-    return np.searchsorted(classes, y_pred)
+    classes = classes.tolist()
+    return np.array([classes.index(label) for label in np.asarray(y_pred).tolist()])
+
+
+def _as_the_caller_has_it(debiaser, part):
+    """The part with the caller's labels, as the classifier that he fitted knows those.
+
+    Everything that is trained here is trained on codes instead, whatever the labels are.
+    """
+    if isinstance(debiaser, FrozenEstimator) or not hasattr(debiaser, "pos_label"):
+        return part  # it is not fitted here, or would not know which is favourable
+    if len(part.classes) == 2:
+        debiaser.pos_label = part.classes[1]
+    return part._replace(y=part.classes[part.y], named=True)
 
 
 def _configured(mitigator, prepared, train, goal):
@@ -248,7 +276,7 @@ def _takes_groups(model):
 
 def is_fitted(model):
     """Whether a classifier that we got was fitted by the caller."""
-    if isinstance(model, NeuralNet):
+    if isinstance(model, NeuralNet) or is_fitted_net(model):
         return is_fitted_net(model)
     if isinstance(model, FrozenEstimator):
         return True

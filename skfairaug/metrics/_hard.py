@@ -10,6 +10,7 @@ from sklearn.utils.multiclass import unique_labels
 from skfairaug._inputs._checks import as_labels, check_pos_label, check_same_length
 from skfairaug._inputs._docstrings import cites_paper, described_as
 from skfairaug._inputs._groups import encode_groups
+from skfairaug._inputs._labels import greatest
 from skfairaug.metrics._cells import cell_counts, prediction_rates
 from skfairaug.metrics._constraints import get_constraint
 
@@ -30,8 +31,8 @@ def bias(
     constraint : str or Constraint, default="statistical_parity"
         The measure, see `CONSTRAINTS`.
     pos_label : label, default=None
-        The positive label, all others being negative. None: the larger of two labels;
-        with more, each class is set against the rest.
+        The positive label, all others being negative. None: the larger of two labels,
+        or the last of an ordered categorical; with more, each class is set against the rest.
 
     Returns
     -------
@@ -271,6 +272,7 @@ def _cells(constraint, y_true, y_pred, groups, names):
 
 def _encode_pair(y_true, y_pred, pos_label):
     """Class codes of labels and predictions, and the names of the classes."""
+    given = y_true
     y_true, y_pred = as_labels(y_true, "y_true"), as_labels(y_pred, "y_pred")
     check_same_length(y_true=y_true, y_pred=y_pred)
     try:
@@ -278,6 +280,9 @@ def _encode_pair(y_true, y_pred, pos_label):
     except ValueError as error:
         raise ValueError(f"y_true and y_pred must hold labels of one kind: {error}") from error
     check_pos_label(pos_label, classes)
+    if pos_label is None and len(classes) == 2:
+        last = greatest(given, classes)
+        pos_label = None if last == classes[-1] else last
     if pos_label is None:
         codes = (np.searchsorted(classes, labels) for labels in (y_true, y_pred))
         return *codes, classes.tolist()

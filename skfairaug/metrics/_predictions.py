@@ -11,10 +11,20 @@ from sklearn.utils.metadata_routing import get_routing_for_object
 
 from skfairaug._inputs._checks import as_labels, check_same_length, encode_labels, is_label
 from skfairaug._inputs._given import collected
-from skfairaug._inputs._models import in_net_types, is_net, predict_codes, unwrap
+from skfairaug._inputs._labels import greatest, output_order
+from skfairaug._inputs._models import (
+    behind_steps,
+    check_net,
+    in_net_types,
+    is_fitted_net,
+    is_net,
+    net_log_proba,
+    predict_codes,
+    unwrap,
+)
 
 
-def predict_labels(estimator, X, sensitive_features, y=None):
+def predict_labels(estimator, X, sensitive_features, labels=None):
     """Labels that a classifier predicts, given the groups if it asks for them.
 
     A skorch net, alone or as the last step of a Pipeline, gets the rows in its own form and
@@ -22,16 +32,16 @@ def predict_labels(estimator, X, sensitive_features, y=None):
 
     Parameters
     ----------
-    estimator : classifier
+    estimator : classifier or torch.nn.Module
         Fitted. Its ``predict``, or that of the last step of a Pipeline, is given the groups
         if it needs them, see :func:`needs_groups`.
     X : array-like of shape (n_samples, n_features)
         Rows.
     sensitive_features : array-like of shape (n_samples,) or (n_samples, n_columns)
         Group of every row.
-    y : array-like of shape (n_samples,), default=None
-        Recorded labels. A skorch net says the numbers of classes, which these name; None
-        takes what it says.
+    labels : ndarray of shape (n_classes,), default=None
+        What a network, which numbers its outputs, calls them, of two the favourable one
+        last. None asks its own ``predict``.
 
     Returns
     -------
@@ -43,16 +53,19 @@ def predict_labels(estimator, X, sensitive_features, y=None):
     TypeError
         If `estimator` is no classifier.
     """
-    if isinstance(estimator, type) or not hasattr(estimator, "predict"):
+    if isinstance(estimator, type) or not (
+        hasattr(estimator, "predict") or is_fitted_net(estimator)
+    ):
         raise TypeError(
             f"estimator must be a fitted classifier, with predict; got {estimator!r}."
         )
     X = collected(X)
-    net = innermost(estimator)
-    if is_net(net):
-        codes = predict_codes(net, _given_to_net(estimator, X))
-        classes = None if y is None else encode_labels(y)[1]
-        return codes if y is None else _named(codes, getattr(net, "classes_", None), classes)
+    if is_fitted_net(estimator):
+        check_net(estimator)
+        if labels is None:
+            return predict_codes(unwrap(estimator), behind_steps(estimator, X))
+        order = output_order(unwrap(estimator), labels)
+        return labels[net_log_proba(estimator, X, len(labels))[:, order].argmax(1)]
     needed = {"sensitive_features": sensitive_features} if needs_groups(estimator) else {}
     with handing_on(estimator, "predict"):
         return estimator.predict(X, **needed)
@@ -100,16 +113,6 @@ def handing_on(model, method):
     return nullcontext()
 
 
-def _given_to_net(estimator, X):
-    """Rows as the steps before a net hand them on to it."""
-    while isinstance(estimator, Pipeline | FrozenEstimator):
-        if isinstance(estimator, Pipeline):
-            X, estimator = estimator[:-1].transform(X), estimator.steps[-1][1]
-        else:
-            estimator = estimator.estimator
-    return X
-
-
 def predict_score(estimator, X):
     """Score of the larger of two classes: its probability, else the decision function.
 
@@ -150,18 +153,11 @@ def predict_score(estimator, X):
     raise ValueError(f"{name} gave scores of shape {score.shape}; two classes are expected.")
 
 
-def _named(codes, known, classes):
-    """Labels of the classes that a net predicts by number, if they are not these numbers."""
-    codes = np.asarray(codes)
-    known = np.arange(len(classes)) if known is None else np.asarray(known)
-    numbers = codes.ndim == 1 and codes.dtype.kind in "iu" and codes.max(initial=0) < len(known)
-    if (
-        set(classes.tolist()) <= set(known.tolist())
-        or len(known) != len(classes)
-        or not numbers
-    ):
-        return codes  # where they are no labels, whoever compares them says so
-    return classes[codes]
+def label_order(y, pos_label=None):
+    """The distinct labels of `y`, `pos_label` or else the greatest one last."""
+    _, classes = encode_labels(y, "y")
+    last = greatest(y, classes) if pos_label is None else pos_label
+    return np.array([*classes[classes != last], *classes[classes == last]], classes.dtype)
 
 
 def encode_decisions(y_true, y_pred, pos_label=None):
@@ -172,7 +168,7 @@ def encode_decisions(y_true, y_pred, pos_label=None):
     y_true, y_pred : array-like of shape (n_samples,)
         Labels and predictions.
     pos_label : label, default=None
-        The favourable label. None: the larger of two.
+        The favourable label. None: the larger of two, or the last of an ordered categorical.
 
     Returns
     -------
@@ -202,7 +198,7 @@ def encode_decisions(y_true, y_pred, pos_label=None):
                 f"The labels are {classes.tolist()}: with more than two, pass pos_label to "
                 "say which one is favourable."
             )
-        pos_label = classes[-1]
+        pos_label = greatest(y_true, classes)
     elif not is_label(pos_label) or pos_label not in classes.tolist():
         raise ValueError(f"pos_label={pos_label!r} is none of the labels {classes.tolist()}.")
     favourable = classes.tolist().index(pos_label)

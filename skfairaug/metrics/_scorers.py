@@ -72,7 +72,7 @@ def make_fairness_scorer(metric, *, greater_is_better=False, absolute=True, **kw
     return _scorer(greater_is_better=greater_is_better, **kwargs)
 
 
-def phi_scorer(constraint="statistical_parity", tolerance=0.05):
+def phi_scorer(constraint="statistical_parity", tolerance=0.05, pos_label=None):
     """Make a scorer of Phi: balanced accuracy if the bias is within the tolerance.
 
     Parameters
@@ -81,6 +81,8 @@ def phi_scorer(constraint="statistical_parity", tolerance=0.05):
         The measure of bias, see `CONSTRAINTS`.
     tolerance : float, default=0.05
         Bound on the size of the bias, in (0, 1].
+    pos_label : label, default=None
+        The favourable label, see :func:`bias`.
 
     Returns
     -------
@@ -104,7 +106,8 @@ def phi_scorer(constraint="statistical_parity", tolerance=0.05):
     """
     get_constraint(constraint)
     check_tolerance(tolerance)
-    return _scorer(metric=phi_score, constraint=constraint, tolerance=tolerance)
+    asked = {"constraint": constraint, "tolerance": tolerance, "pos_label": pos_label}
+    return _scorer(metric=phi_score, **asked)
 
 
 def _value(y_true, y_pred, *, metric, sensitive_features=None, absolute=False, **kwargs):

@@ -10,7 +10,6 @@ from sklearn.utils._param_validation import StrOptions
 
 from skfairaug._engine._parameters import parameters
 from skfairaug._engine._post_processor import PostProcessor
-from skfairaug._engine._scores import favourable_score
 from skfairaug._inputs._intervals import Interval
 from skfairaug.metrics._constraints import get_constraint
 from skfairaug.metrics._hard import bias
@@ -154,7 +153,7 @@ class _LabelPostProcessor(NeedsGroups, PostProcessor):
         return score
 
     def _score(self, X):
-        score, is_probability = favourable_score(self.estimator_, X)
+        score, is_probability = self._favourable_score(X)
         if not is_probability:
             raise TypeError(
                 f"{type(self).__name__} needs probabilities; "

@@ -8,6 +8,7 @@ from torch.nn import functional as F
 from skfairaug._engine._parameters import parameters
 from skfairaug._inputs._docstrings import described_as
 from skfairaug._inputs._groups import known_groups
+from skfairaug._inputs._labels import in_class_order
 from skfairaug._inputs._rows import on_device
 from skfairaug.rivals._domain_heads import DomainRival, log_proba_by_group
 
@@ -87,11 +88,14 @@ class DomainIndependent(DomainRival):
         Returns
         -------
         scores : ndarray of shape (n_samples,) or (n_samples, n_classes)
-            Positive where `predict` gives the favourable class; several classes:
+            Positive where `predict` gives the second of `classes_`; several classes:
             log-probabilities.
         """
+        return in_class_order(self._scores_given(X, sensitive_features), self._labels)
+
+    def _scores_given(self, X, sensitive_features):
         if not self.needs_sensitive_features:
-            return super().decision_function(X)
+            return self._scores(X)
         check_is_fitted(self)
         X = on_device(self.net_, self._validate_X(X))
         codes = known_groups(sensitive_features, len(X), self.groups_, "conditional inference")
@@ -107,8 +111,8 @@ class DomainIndependent(DomainRival):
         proba : ndarray of shape (n_samples, n_classes)
             Rows sum to one; `predict` is their argmax.
         """
-        scores = self.decision_function(X, sensitive_features=sensitive_features)
-        return self._proba_of(scores)
+        proba = self._proba_of(self._scores_given(X, sensitive_features))
+        return in_class_order(proba, self._labels)
 
     @described_as(decision_function)
     def predict(self, X, *, sensitive_features=None):
@@ -119,8 +123,7 @@ class DomainIndependent(DomainRival):
         y_pred : ndarray of shape (n_samples,)
             Labels.
         """
-        scores = self.decision_function(X, sensitive_features=sensitive_features)
-        return self._labels_of(scores)
+        return self._labels_of(self._scores_given(X, sensitive_features))
 
 
 class SumOfGroups:

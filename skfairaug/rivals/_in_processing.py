@@ -50,9 +50,9 @@ class BlindInProcessor(PredictsProbabilities, PredictsLabels, InProcessor):
         positive = self._score(X)
         return np.column_stack([1 - positive, positive])
 
-    def _labels(self, X):
-        X = self._checked(X)  # before `classes_` is read, which fit makes
-        return self.classes_[self._favourable(X).astype(int)]
+    def _predict(self, X):
+        X = self._checked(X)  # before `_labels` is read, which fit makes
+        return self._labels[self._favourable(X).astype(int)]
 
     def _favourable(self, X):
         return self._score(X) > 0.5

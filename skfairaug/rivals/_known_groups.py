@@ -34,7 +34,7 @@ class NeedsGroups:
         check_same_order(X=X, sensitive_features=sensitive_features)
         X = self._checked(X)
         codes = known_groups(sensitive_features, len(X), self.groups_, type(self).__name__)
-        return self.classes_[self._favourable(X, codes).astype(int)]
+        return self._labels[self._favourable(X, codes).astype(int)]
 
 
 def check_two_groups(groups, method):

@@ -24,6 +24,9 @@ class NetRival(BaseIntraProcessor):
     sensitive_columns : "auto", list of str or list of int, default="auto"
         Columns of X that say the group, from which `fit` reads the groups where it gets
         no `sensitive_features`. "auto" names none.
+    pos_label : label, default=None
+        The favourable one of two labels. None: the greater, or the last of an ordered
+        categorical.
     random_state : int, RandomState instance or None, default=None
         Source of randomness.
 
@@ -35,7 +38,7 @@ class NetRival(BaseIntraProcessor):
         Cut-off on the favourable class's probability as `net_` gives it; for more
         than two classes 0.5 and unused.
     classes_ : ndarray of shape (n_classes,)
-        Labels; of two, the second is the favourable one.
+        Labels, sorted.
     groups_ : tuple of str
         Names of the groups.
     history_ : skorch History
@@ -77,4 +80,5 @@ class NetRival(BaseIntraProcessor):
     tolerance: float = 0.05
     caution: float = 1.0
     sensitive_columns: object = "auto"
+    pos_label: object = None
     random_state: object = None

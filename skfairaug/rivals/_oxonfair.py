@@ -6,10 +6,11 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 
+from skfairaug._engine._columns import ColumnReader, is_raw
 from skfairaug._engine._decisions import DecidesByScore
 from skfairaug._engine._parameters import parameters
 from skfairaug._engine._post_processor import PostProcessor
-from skfairaug._engine._scores import favourable_score, log_odds
+from skfairaug._engine._scores import log_odds
 from skfairaug._inputs._intervals import Interval
 from skfairaug.metrics._constraints import DIFFERENCES, get_constraint
 from skfairaug.rivals._known_groups import NeedsGroups
@@ -110,7 +111,7 @@ class _Offsets(KeepsMargin, PostProcessor):
         )
 
     def _margin(self, X):
-        return log_odds(*favourable_score(self.estimator_, X))
+        return log_odds(*self._favourable_score(X))
 
 
 @parameters
@@ -170,14 +171,19 @@ class OxonFair(DecidesByScore, _Offsets):
     def _fit_slots(self, rows):
         given = self.group_estimator
         guess = LogisticRegression(max_iter=1000) if given is None else clone(given)
-        self.group_estimator_ = guess.fit(rows.X, rows.groups.codes)
+        self.reader_ = ColumnReader().fit(rows.X) if is_raw(rows.X) else None
+        self.group_estimator_ = guess.fit(self._columns(rows.X), rows.groups.codes)
         guessed = self._guess(rows.X, np.arange(len(self.groups_) + 1))
         self._guessed, slots = np.unique(guessed, return_inverse=True)
         return slots
 
+    def _columns(self, X):
+        """What the group is guessed from: numbers."""
+        return X if self.reader_ is None else self.reader_.transform(X)
+
     def _guess(self, X, allowed):
         """Code of the guessed group, or one more for the unknown one, out of `allowed`."""
-        proba = np.asarray(self.group_estimator_.predict_proba(X), dtype=np.float64)
+        proba = self.group_estimator_.predict_proba(self._columns(X)).astype(np.float64)
         unsure = np.where(proba.max(1) < self.certainty, 2.0, -1.0)
         return allowed[np.column_stack([proba, unsure])[:, allowed].argmax(1)]
 

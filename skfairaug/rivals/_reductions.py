@@ -10,6 +10,7 @@ import pandas as pd
 from fairlearn import reductions
 
 from skfairaug._engine._classifier_holder import BoundsBias
+from skfairaug._engine._columns import is_raw
 from skfairaug._engine._parameters import parameters
 from skfairaug._inputs._intervals import Interval
 from skfairaug.metrics._cells import cell_counts, prediction_rates
@@ -236,6 +237,9 @@ def fairlearn_on_todays_pandas():
 
 def uniform_by_row(X, seed):
     """A number in [0, 1) for every row that depends on its values and the seed alone."""
+    if is_raw(X):
+        hashes = pd.util.hash_pandas_object(X, index=False)
+        X = hashes.to_numpy().view(np.uint16).reshape(len(X), 4)
     X = np.asarray(X)
     if X.ndim > 2:  # pandas hashes column by column: an image has too many
         rows = [blake2b(row.tobytes(), digest_size=8).digest() for row in X]

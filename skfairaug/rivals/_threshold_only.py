@@ -9,7 +9,7 @@ from skfairaug._engine._decisions import DecidesByScore
 from skfairaug._engine._estimator import LARGEST
 from skfairaug._engine._parameters import parameters
 from skfairaug._engine._post_processor import PostProcessor
-from skfairaug._engine._scores import favourable_score, log_odds
+from skfairaug._engine._scores import log_odds
 from skfairaug._inputs._intervals import Interval
 from skfairaug.metrics._constraints import get_constraint
 from skfairaug.metrics._threshold import choose_threshold, threshold_curve
@@ -79,10 +79,10 @@ class ThresholdOnly(DecidesByScore, BoundsBias, PostProcessor):
 
     def _check_cells(self, y, groups):
         constraint = get_constraint(self.constraint or "statistical_parity")
-        constraint.check(y, groups.codes, self.classes_, groups.names)
+        constraint.check(y, groups.codes, self._labels, groups.names)
 
     def _debias(self, rows):
-        score = log_odds(*favourable_score(self.estimator_, rows.X))
+        score = log_odds(*self._favourable_score(rows.X))
         curve = threshold_curve(
             rows.y,
             score,
@@ -105,4 +105,4 @@ class ThresholdOnly(DecidesByScore, BoundsBias, PostProcessor):
 
     def _scores(self, X):
         X = self._checked(X)  # before `estimator_` is read, which fit makes
-        return log_odds(*favourable_score(self.estimator_, X)) - self.threshold_
+        return log_odds(*self._favourable_score(X)) - self.threshold_

@@ -8,7 +8,6 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 
 from skfairaug._engine._parameters import parameters
 from skfairaug._engine._post_processor import PostProcessor
-from skfairaug._engine._scores import favourable_score
 from skfairaug._inputs._intervals import Interval
 from skfairaug.metrics._constraints import get_constraint
 from skfairaug.rivals._known_groups import NeedsGroups
@@ -107,12 +106,12 @@ class ThresholdOptimizer(NeedsGroups, KeepsMargin, PostProcessor):
             predict_method="predict",
             tol=self._aim() if relaxed else None,
         )
-        score, _ = favourable_score(self.estimator_, rows.X)
+        score, _ = self._favourable_score(rows.X)
         codes = rows.groups.codes
         self.optimizer_.fit(score[:, None], rows.y, sensitive_features=codes)
 
     def _favourable(self, X, groups):
-        score, _ = favourable_score(self.estimator_, X)
+        score, _ = self._favourable_score(X)
         # Its own predict draws by position, so that a row's label depends on the others.
         share = self.optimizer_._pmf_predict(score[:, None], sensitive_features=groups)[:, 1]
         return uniform_by_row(X, self._seed) < share

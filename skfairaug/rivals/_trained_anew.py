@@ -6,6 +6,8 @@ import numpy as np
 import torch
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
+from sklearn.pipeline import Pipeline
+from torch import nn
 
 from skfairaug._engine._debiasing_task import Batch
 from skfairaug._engine._estimator import split_cells
@@ -69,7 +71,7 @@ class TrainedAnew(NetRival):
         X : array-like of shape (n_samples, n_features) or (n_samples, ...)
             Training rows, as the net takes them.
         y : array-like of shape (n_samples,)
-            Labels; the larger of two is the favourable one.
+            Labels; of two, `pos_label` is the favourable one.
         sensitive_features : array-like, default=None
             Group of every row, of shape (n_samples,) or (n_samples, n_columns); several
             columns make intersectional groups. None reads them from `sensitive_columns`.
@@ -79,10 +81,11 @@ class TrainedAnew(NetRival):
         self : object
             Fitted estimator.
         """
-        if isinstance(self.estimator, FrozenEstimator):
+        if isinstance(self.estimator, FrozenEstimator | Pipeline | nn.Module):
             raise TypeError(
                 f"{type(self).__name__} trains the network from new weights, so estimator "
-                "must be a skorch classifier that may be trained; got a FrozenEstimator."
+                "must be a skorch classifier that may be trained; got a "
+                f"{type(self.estimator).__name__}."
             )
         return super().fit(X, y, sensitive_features=sensitive_features)
 

@@ -1,6 +1,5 @@
 """Step 2, mask: find the fair sub-structure of a frozen network (Eq. 11-12)."""
 
-from collections.abc import Mapping
 
 import torch
 from torch import nn
@@ -66,7 +65,8 @@ def start_mask(module):
     -------
     logits : dict of str to Tensor
         Parameter name -> logits of its shape, all 3.0, ready to be trained. A weight
-        that several layers share is masked once, under its first name.
+        that several layers share is masked once, under its first name. Where
+        some parameters require a gradient, those that do not have no mask.
 
     Raises
     ------
@@ -88,6 +88,8 @@ def start_mask(module):
     )
     # named_parameters lists a shared weight once.
     weights = dict(module.named_parameters())
+    tunable = {name: weight for name, weight in weights.items() if weight.requires_grad}
+    weights = tunable or weights  # a net frozen as a whole keeps its weights, not its mask
     logits = {
         name: torch.full_like(weights[name], START_LOGIT, requires_grad=True)
         for name in names
@@ -151,7 +153,7 @@ def sparsity_penalty(masks, target=0.9):
     return torch.log(density(masks).clamp_min(target) / target)
 
 
-def masked_forward(module, masks, X):
+def masked_forward(module, masks, *args, **kwargs):
     r"""Output of the masked network, :math:`f(X; \theta \odot M)`; `module` is untouched.
 
     Parameters
@@ -160,8 +162,8 @@ def masked_forward(module, masks, X):
         The frozen network.
     masks : dict of str to Tensor
         Parameter name -> binary mask.
-    X : Tensor of shape (n_samples, ...), or mapping of str to Tensor
-        Rows; a mapping holds arguments of the module by name.
+    *args, **kwargs : Tensor of shape (n_samples, ...)
+        What the module takes: rows, or several arrays by name.
 
     Returns
     -------
@@ -178,6 +180,4 @@ def masked_forward(module, masks, X):
     """
     weights = dict(module.named_parameters())
     masked = {name: weights[name] * mask.to(weights[name]) for name, mask in masks.items()}
-    if isinstance(X, Mapping):
-        return functional_call(module, masked, (), dict(X))
-    return functional_call(module, masked, (X,))
+    return functional_call(module, masked, args, kwargs)

@@ -475,3 +475,30 @@ def test_bad_input(decisions, params, message):
     params = {"y_true": y, "y_pred": y_pred, "sensitive_features": group} | params
     with pytest.raises(ValueError, match=message):
         audit_predictions(**params)
+
+
+def test_networks_as_they_came(net, rows):
+    """A module, a skorch net and a Pipeline of one make the decisions that they mean."""
+    names = np.array(["refused", "granted"])
+    codes = net.predict(rows.X)
+    settings = {"sensitive_features": rows.group, "n_resamples": 100, "random_state": 0}
+    expected = audit_predictions(
+        names[rows.y], names[codes], pos_label="granted", before=names[codes], **settings
+    )
+    for given in (net, net.module_, make_pipeline(FunctionTransformer(), net)):
+        report = audit(
+            given, rows.X, names[rows.y], pos_label="granted", before=given, **settings
+        )
+        pd.testing.assert_frame_equal(report.gaps, expected.gaps)
+        pd.testing.assert_frame_equal(report.before.gaps, expected.before.gaps)
+
+
+def test_an_ordered_categorical_says_which_label_is_favourable(decisions):
+    y, y_pred, group = decisions
+    names = np.array(["refused", "granted"])
+    kind = pd.CategoricalDtype(["refused", "granted"], ordered=True)
+    labels = pd.Series(names[y], dtype=kind)
+    report = quick(labels, names[y_pred], group)
+    assert report.settings["favourable"] == "granted"
+    ours = bias(labels, names[y_pred], sensitive_features=group)
+    assert ours == bias(y, y_pred, sensitive_features=group)

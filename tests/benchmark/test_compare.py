@@ -26,7 +26,7 @@ from sklearn.utils import check_random_state
 from skorch import NeuralNetBinaryClassifier, NeuralNetClassifier
 from skorch.callbacks import Callback
 
-from skfairaug import FairAugmentFineTuner
+from skfairaug import FairAugmentFineTuner, FairRule
 from skfairaug.benchmark import compare, summarize
 from skfairaug.benchmark._results import MEASURES
 from skfairaug.benchmark._splits import split_rows
@@ -617,7 +617,7 @@ def test_training_a_classifier_of_its_own_counts(data):
 NOTEBOOK = """
 import numpy as np, torch
 from skorch import NeuralNetClassifier
-from skfairaug import FairAugmentFineTuner
+from skfairaug import FairAugmentFineTuner, FairRule
 from skfairaug.benchmark import compare
 
 class Module(torch.nn.Module):
@@ -724,3 +724,64 @@ def test_marked_rows_do_not_choose(tuner, data, net):
 def test_held_out_says_yes_or_no(held_out, data):
     with pytest.raises(ValueError, match="held_out says whether to pass training rows along"):
         compare({"m": LogisticRegression()}, **data, held_out=held_out)
+
+
+# -- what the caller trained, and how his labels are called -----------------------
+
+NAMES = np.array(["refused", "granted"], dtype=object)  # of 0 and 1
+
+
+def named(data, **changes):
+    """The same data with labels of which the favourable one is not the greater."""
+    return {**data, "y": NAMES[np.asarray(data["y"])], "pos_label": "granted"} | changes
+
+
+@pytest.mark.parametrize("kind", ["net", "module", "pipeline", "any classifier"])
+def test_fitted_classifiers_with_labels_of_their_own(kind, data, net, tuner):
+    fair = {"fair": clone(tuner).set_params(estimator=None), "rule": FairRule()}
+    given = {
+        "net": net,
+        "module": net.module_,
+        "pipeline": make_pipeline(FunctionTransformer(), net),
+        "any classifier": LogisticRegression().fit(data["X"], NAMES[np.asarray(data["y"])]),
+    }[kind]
+    same = net
+    if kind == "any classifier":
+        del fair["fair"]
+        same = LogisticRegression().fit(data["X"], data["y"])
+    expected = compare(fair, estimator=same, cv=1, **data)
+    results = compare(fair, estimator=given, cv=1, **named(data))
+    assert results["error"].tolist() == [""] * len(fair)
+    for column in ("balanced_accuracy", "bias"):
+        np.testing.assert_allclose(results[column], expected[column], atol=1e-6)
+
+
+def test_what_is_trained_there_has_the_same_favourable_label(data, unfitted_net, tuner):
+    data["X"] = data["X"].to_numpy(np.float32)
+    methods = {
+        "fair": clone(tuner).set_params(estimator=None),
+        "own": ThresholdOnly(LogisticRegression()),
+        "frozen": FrozenEstimator(LogisticRegression().fit(data["X"], data["y"])),
+    }
+    expected = compare(methods, estimator=unfitted_net, cv=1, **data)
+    methods["frozen"] = FrozenEstimator(
+        LogisticRegression().fit(data["X"], NAMES[np.asarray(data["y"])])
+    )
+    results = compare(methods, estimator=unfitted_net, cv=1, **named(data))
+    assert results["error"].tolist() == [""] * 3
+    for column in ("balanced_accuracy", "bias"):
+        np.testing.assert_allclose(results[column], expected[column], atol=1e-6)
+
+
+def test_a_frozen_net_numbers_its_outputs(data, net):
+    data["X"] = data["X"].to_numpy(np.float32)
+    frozen = {"net": FrozenEstimator(net)}
+    expected = compare(frozen, cv=1, **data)
+    for changes in (named(data), {**data, "pos_label": 0}):
+        results = compare(frozen, cv=1, **changes)
+        assert results["accuracy"].tolist() == expected["accuracy"].tolist()
+
+
+def test_unknown_pos_label(data):
+    with pytest.raises(ValueError, match="pos_label='yes' is not a label of y"):
+        compare({"a": LogisticRegression()}, **data, pos_label="yes")

@@ -463,7 +463,7 @@ def test_bad_parameters(cls, params, message, untrainable, rows):
 @pytest.mark.parametrize("given", [None, LogisticRegression(), TabularMLP])
 @pytest.mark.parametrize("cls", CLASSES)
 def test_other_estimators_are_refused(cls, given, rows):
-    message = "estimator must be a skorch classifier .* got (NoneType|LogisticRegression|type)"
+    message = "estimator must be a skorch classifier .* got (NoneType|Logistic|the class)"
     with pytest.raises(TypeError, match=message):
         fit(make(cls, given), rows)
 
