@@ -95,8 +95,6 @@ def run_job(run, name, mitigator, prepared, data, goal, held_out=False):
         "warnings": "",
         "error": "",
     }
-    if held_out and has_fit_parameter(last_step(mitigator), "held_out"):
-        validation = _with_training_rows(data, prepared)
     with (
         alone(prepared.split),
         warnings.catch_warnings(record=True) as caught,
@@ -104,6 +102,8 @@ def run_job(run, name, mitigator, prepared, data, goal, held_out=False):
         warnings.simplefilter("always")
         try:
             train, validation, test = _parts(prepared, data)
+            if held_out and has_fit_parameter(last_step(mitigator), "held_out"):
+                validation = _with_training_rows(data, prepared)
             model, spent = _configured(mitigator, prepared, train, goal)
             part = validation if fits_on_validation(model) else train
             row |= _fit_and_judge(model, part, test, goal)
