@@ -1,7 +1,6 @@
 """MaskReactivator: step 2 of the method as a transformer."""
 
 from contextlib import nullcontext
-from functools import partial
 from numbers import Integral, Real
 
 import torch
@@ -285,9 +284,12 @@ class MaskReactivator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, NetHold
 
         module, infer = net.module_, net.infer
 
+        def masked_module(*rows, **by_name):
+            return masked_forward(module, masks, rows[0] if rows else by_name)
+
         def masked(X, **params):
             # Through the net's own infer: that of a binary net squeezes a column of logits.
-            with overriding(net, module_=partial(masked_forward, module, masks)):
+            with overriding(net, module_=masked_module):
                 return infer(X, **params)
 
         def make_epoch(epoch):

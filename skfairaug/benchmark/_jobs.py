@@ -101,8 +101,6 @@ def run_job(run, name, mitigator, prepared, data, goal, held_out=False, fitted=F
         "warnings": "",
         "error": "",
     }
-    if held_out and has_fit_parameter(last_step(mitigator), "held_out"):
-        validation = _with_training_rows(data, prepared)
     with (
         alone(prepared.split),
         warnings.catch_warnings(record=True) as caught,
@@ -112,6 +110,8 @@ def run_job(run, name, mitigator, prepared, data, goal, held_out=False, fitted=F
             own = getattr(last_step(mitigator), "estimator", None)
             named = fitted if own is None else is_fitted(own)
             train, validation, test = _parts(prepared, data)
+            if held_out and has_fit_parameter(last_step(mitigator), "held_out"):
+                validation = _with_training_rows(data, prepared)
             model, spent = _configured(mitigator, prepared, train, goal)
             part = validation if fits_on_validation(model) else train
             if named and part is validation:

@@ -3,7 +3,7 @@
 import torch
 
 from skfairaug._inputs._docstrings import cites_paper
-from skfairaug.metrics._cells import cell_rates, counts_of_codes
+from skfairaug.metrics._cells import cell_counts, cell_rates, counts_of_codes
 from skfairaug.metrics._constraints import get_constraint
 
 #: Rounding by which a probability may miss [0, 1].
@@ -66,6 +66,9 @@ def soft_bias(proba, y, groups, constraint, *, counts=None, n_groups=None):
     """
     _check_tensors(proba, y, groups)
     _check_probabilities(proba)
+    if counts is None:
+        n_groups = int(groups.max()) + 1 if n_groups is None else n_groups
+        counts = cell_counts(y, groups, proba.shape[1], n_groups)
     return bias_of_probabilities(proba, y, groups, constraint, counts=counts, n_groups=n_groups)
 
 

@@ -722,7 +722,7 @@ def test_marked_rows_do_not_choose(tuner, data, net):
 
 @pytest.mark.parametrize("held_out", [None, "train", 1])
 def test_held_out_says_yes_or_no(held_out, data):
-    with pytest.raises(ValueError, match="held_out says whether to pass training rows along"):
+    with pytest.raises(TypeError, match=f"held_out must be True or False; got {held_out!r}"):
         compare({"m": LogisticRegression()}, **data, held_out=held_out)
 
 

@@ -6,7 +6,6 @@ import pytest
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.linear_model import LogisticRegression
 
-import skfairaug.__main__ as cli
 from skfairaug.benchmark import compare
 from skfairaug.benchmark._sensitive import without_sensitive
 
@@ -117,15 +116,3 @@ def test_compare_without_such_a_column(rows):
             drop_sensitive=True,
             progress=False,
         )
-
-
-# -- the command line ---------------------------------------------------------
-
-RUN = ["run", "--data", "adult", "--sensitive", "sex", "--constraint", "average_odds"]
-
-
-@pytest.mark.parametrize("words", [RUN, ["tables", "--table", "1"]], ids=["run", "tables"])
-def test_option(words):
-    parser = cli.build_parser()
-    assert parser.parse_args([*words, "--drop-sensitive"]).drop_sensitive is True
-    assert parser.parse_args(words).drop_sensitive is False
