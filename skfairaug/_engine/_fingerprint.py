@@ -51,7 +51,7 @@ def model_fingerprint(model):
         decision = {name: torch.as_tensor(one, dtype=torch.float64) for name, one in numbers}
         model = model._served_net()
     model = unwrap(model)
-    if is_fitted_net(model):
+    if is_fitted_net(model) and not isinstance(model, nn.Module):
         model = plain_module(model)
     if not isinstance(model, nn.Module):
         return None

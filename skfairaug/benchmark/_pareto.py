@@ -10,7 +10,12 @@ from skfairaug.benchmark._front import pareto_front
 from skfairaug.benchmark._selector import ParetoSelector
 from skfairaug.metrics._constraints import CONSTRAINTS
 from skfairaug.metrics._hard import bias as signed_bias
-from skfairaug.metrics._predictions import encode_decisions, predict_labels, predict_score
+from skfairaug.metrics._predictions import (
+    encode_decisions,
+    label_order,
+    predict_labels,
+    predict_score,
+)
 from skfairaug.metrics._threshold import threshold_curve
 
 ANNOTATIONS = ("all", "front", "legend", None)
@@ -195,7 +200,7 @@ class ParetoDisplay:
         return cls.from_predictions(
             y,
             predict_score(estimator, X),
-            predict_labels(estimator, X, sensitive_features, y),
+            predict_labels(estimator, X, sensitive_features, label_order(y, pos_label)),
             sensitive_features=sensitive_features,
             constraint=constraint,
             tolerance=tolerance,

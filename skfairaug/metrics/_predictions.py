@@ -64,8 +64,11 @@ def predict_labels(estimator, X, sensitive_features, labels=None):
         check_net(estimator)
         if labels is None:
             return predict_codes(unwrap(estimator), behind_steps(estimator, X))
-        order = output_order(unwrap(estimator), labels)
-        return labels[net_log_proba(estimator, X, len(labels))[:, order].argmax(1)]
+        log_proba, core = net_log_proba(estimator, X), unwrap(estimator)
+        if log_proba.shape[1] == len(labels):
+            return labels[log_proba[:, output_order(core, labels)].argmax(1)]
+        known = getattr(core, "classes_", np.arange(log_proba.shape[1]))
+        return np.asarray(known)[log_proba.argmax(1)]  # of which these rows show a few
     needed = {"sensitive_features": sensitive_features} if needs_groups(estimator) else {}
     with handing_on(estimator, "predict"):
         return estimator.predict(X, **needed)

@@ -1,6 +1,5 @@
 """Step 2, mask: find the fair sub-structure of a frozen network (Eq. 11-12)."""
 
-
 import torch
 from torch import nn
 from torch.func import functional_call
