@@ -200,7 +200,7 @@ class ParetoDisplay:
         return cls.from_predictions(
             y,
             predict_score(estimator, X),
-            predict_labels(estimator, X, sensitive_features, label_order(y, pos_label)),
+            predict_labels(estimator, X, sensitive_features, label_order(y)),
             sensitive_features=sensitive_features,
             constraint=constraint,
             tolerance=tolerance,
