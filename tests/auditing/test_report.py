@@ -152,6 +152,7 @@ def test_fragment_needs_no_matplotlib(report):
     assert "Gaps between groups" in fragment.text
     code = (
         "import sys; sys.modules['matplotlib'] = None\n"
+        "import skfairaug.benchmark\n"
         "from skfairaug.auditing import audit_predictions\n"
         "report = audit_predictions([0, 1] * 9, [0, 1] * 9, sensitive_features=[0, 0, 1] * 6)\n"
         "assert '<table>' in report._repr_html_() and report.to_model_card()\n"

@@ -586,7 +586,7 @@ def test_other_processes_through_dask(data, net, tuner):
     arguments = {"mitigators": {"tuned": tuner}, "estimator": net, "cv": 2} | data
     here = compare(**arguments)
     with (
-        distributed.LocalCluster(2, threads_per_worker=1, dashboard_address=None) as cluster,
+        distributed.LocalCluster(1, threads_per_worker=1, dashboard_address=None) as cluster,
         distributed.Client(cluster),
         parallel_config(backend="dask"),
     ):

@@ -190,9 +190,9 @@ start = time.perf_counter()
 run(None).to_pickle(f"{folder}/undisturbed")
 alone = time.perf_counter() - start
 killed = 0
-for i in range(10):
+for i in range(5):
     pid = fork(f"{folder}/killed.csv")
-    time.sleep(alone * (0.05 + 0.03 * i))
+    time.sleep(alone * (0.05 + 0.06 * i))
     os.kill(pid, signal.SIGKILL)
     killed += os.WIFSIGNALED(os.waitpid(pid, 0)[1])
 run(f"{folder}/killed.csv").to_pickle(f"{folder}/killed")

@@ -94,9 +94,15 @@ def test_labels_columns_and_steps(net, rows, quick, tmp_path):
         again.predict(X[["income", "age", "größe", "x"]])
 
 
-@pytest.mark.parametrize("rival", [PlainFineTuning, LayerwiseOptimization])
-def test_rivals(rival, net, rows, tmp_path):
-    fair = rival(net, tolerance=0.9, random_state=0)
+@pytest.mark.parametrize(
+    ("rival", "params"),
+    [
+        (PlainFineTuning, {"max_epochs": 2, "steps_per_epoch": 3}),
+        (LayerwiseOptimization, {"n_layers": 1, "n_calls": 3, "n_initial": 3, "n_trees": 5}),
+    ],
+)
+def test_rivals(rival, params, net, rows, tmp_path):
+    fair = rival(net, tolerance=0.9, random_state=0, **params)
     fair.fit(rows.X, rows.y, sensitive_features=rows.group)
     skfairaug.save(fair, tmp_path / "fair")
     again = skfairaug.load(tmp_path / "fair", blank())

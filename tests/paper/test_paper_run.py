@@ -37,9 +37,10 @@ def asked(monkeypatch):
         rows = [
             {"method": name, "split": seed}
             | {goal: params[goal] for goal in ("constraint", "tolerance")}
-            | {"balanced_accuracy": 0.8, "bias": 0.01 * seed, "error": ""}
+            | {"balanced_accuracy": 0.8, "accuracy": 0.9, "bias": 0.01 * seed, "error": ""}
             | {"phi": 0.8 if 0.01 * seed < params["tolerance"] else 0.0, "fit_seconds": 1.5}
             | {"predict_seconds": 0.1, "needs_sensitive_features": False}
+            | {"n_fit": 720, "n_test": 180}
             for name in mitigators
             for seed in params["cv"]
         ]
