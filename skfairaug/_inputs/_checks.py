@@ -69,6 +69,8 @@ def as_labels(y, name="y"):
     """
     if y is None:
         raise ValueError(f"{name} is None; one label per row is expected.")
+    if hasattr(y, "__array__") and not hasattr(y, "dtype"):
+        y = np.asarray(y)  # what only promises to become an array
     try:
         shape = np.shape(y)
     except ValueError:  # lists of unequal lengths
