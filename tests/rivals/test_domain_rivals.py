@@ -207,7 +207,7 @@ class Confusion(AnyClasses, UniformConfusion):
 
 
 @parametrize_with_checks(
-    [Confusion(checked_net(), tolerance=1.0, max_epochs=20, batch_size=16, lr=0.03)],
+    [Confusion(checked_net(), tolerance=1.0, max_epochs=8, batch_size=32, lr=0.1)],
     expected_failed_checks=lambda estimator: {},
 )
 def test_estimator_check(estimator, check):
