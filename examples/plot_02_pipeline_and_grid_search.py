@@ -89,7 +89,7 @@ print(search.best_params_)
 # -------------------
 # A bar is the standard error over the folds.
 
-ParetoDisplay.from_results(search.cv_results_)
+ParetoDisplay.from_results(search.cv_results_, annotate="all")
 plt.show()
 
 sklearn.set_config(enable_metadata_routing=False)

@@ -91,7 +91,7 @@ for i in np.flatnonzero(selector.front(search.cv_results_)):
 # A bar is a standard error over the folds. Those left of the tolerance by less than a bar may
 # well be outside on new data, and the choice keeps its distance.
 
-ParetoDisplay.from_results(search.cv_results_, selector=selector)
+ParetoDisplay.from_results(search.cv_results_, selector=selector, annotate="all")
 plt.show()
 
 # %%

@@ -2,10 +2,17 @@
 
 import re
 import sys
+import textwrap
 import types
 from pathlib import Path
 
 README = Path(__file__).resolve().parents[1] / "README.md"
+
+
+def test_the_first_page_of_the_docs_shows_the_same_quickstart():
+    page = (README.parent / "doc" / "index.rst").read_text("utf-8")
+    block = re.search(r"^```python\n(.*?)^```", README.read_text("utf-8"), re.M | re.S)[1]
+    assert textwrap.indent(block.rstrip(), "   ") in page
 
 
 def test_python_runs(tmp_path, monkeypatch):
