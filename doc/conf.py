@@ -1,6 +1,11 @@
 """Sphinx configuration. The build needs no network; `make doc` treats warnings as errors."""
 
+import sys
+from pathlib import Path
+
 import skfairaug
+
+sys.path.insert(0, str(Path(__file__).parent / "_ext"))
 
 project = "skfairaug"
 author = "The skfairaug developers"
@@ -10,7 +15,7 @@ version = release = skfairaug.__version__
 extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
-    "sphinx.ext.mathjax",
+    "mathml",
     "matplotlib.sphinxext.plot_directive",
     "numpydoc",
     "sphinx_gallery.gen_gallery",
@@ -40,6 +45,9 @@ plot_html_show_source_link = False
 plot_formats = [("png", 110)]
 
 html_theme = "pydata_sphinx_theme"
+html_math_renderer = "mathml"
+html_static_path = ["_static"]
+html_css_files = ["custom.css"]
 html_title = f"skfairaug {version}"
 html_show_sourcelink = False
 html_theme_options = {"show_nav_level": 2, "show_prev_next": False}
