@@ -87,9 +87,8 @@ def test_training_rows_train_and_do_not_select(net):
 
 def test_biased_net_is_reproducible_and_better_than_chance():
     train = split(600)
-    nets = [
-        train_biased_net(train, 0, batch_size=32, patience=6, floor=0.75)[0] for _ in range(2)
-    ]
+    brief = {"batch_size": 64, "patience": 3, "floor": 0.75}
+    nets = [train_biased_net(train, 0, **brief)[0] for _ in range(2)]
     first, second = (net.predict_proba(train.X) for net in nets)
     np.testing.assert_array_equal(first, second)
     assert roc_auc_score(train.y, first[:, 1]) > 0.8
