@@ -266,7 +266,18 @@ class Constraint:
         check_cells(y, groups, class_names, group_names, labels=labels)
 
     def labels_of(self, n_classes):
-        """Classes whose cells are measured by themselves; of several classes all or none."""
+        """Classes whose cells are measured by themselves; of several classes all or none.
+
+        Parameters
+        ----------
+        n_classes : int
+            Number of classes.
+
+        Returns
+        -------
+        labels : tuple of int
+            Class codes.
+        """
         return self.labels if n_classes == 2 or not self.labels else tuple(range(n_classes))
 
     def _combine(self, parts, power):
