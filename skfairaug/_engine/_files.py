@@ -80,7 +80,7 @@ def save(estimator, path):
     >>> rng = np.random.RandomState(0)
     >>> X, group = rng.normal(size=(400, 3)).astype(np.float32), rng.randint(0, 2, 400)
     >>> y = (X[:, 0] > 0).astype(int)
-    >>> net = NeuralNetClassifier(torch.nn.Linear(3, 2), max_epochs=2, verbose=0,
+    >>> net = NeuralNetClassifier(torch.nn.Linear(3, 2), lr=0.5, max_epochs=5, verbose=0,
     ...                           criterion=torch.nn.CrossEntropyLoss).fit(X, y)
     >>> fair = skfairaug.FairAugmentFineTuner(net, tolerance=0.2, random_state=0)
     >>> fair = fair.fit(X, y, sensitive_features=group)

@@ -118,6 +118,8 @@ class Signature(NamedTuple):
     head : str or None
         Name of the linear layer whose output this is, before a softmax or sigmoid; None:
         of no single one, or of one that shares its bias.
+    by_key : bool
+        Whether that part is taken by its key, as from a tuple or a mapping.
     direct : bool
         Whether there is neither softmax nor sigmoid behind it.
     """
@@ -129,12 +131,13 @@ class Signature(NamedTuple):
     column: bool
     head: str | None
     direct: bool
+    by_key: bool = False
 
     def pick(self, output):
         """The part of a module's output that counts."""
         if self.part is None:
             return output
-        return output[self.part] if isinstance(self.part, int) else getattr(output, self.part)
+        return output[self.part] if self.by_key else getattr(output, self.part)
 
 
 def read_signature(net, X):
@@ -183,6 +186,7 @@ def read_signature(net, X):
         column=False,
         head=None,
         direct=False,
+        by_key=isinstance(part, int) or _is_mapping(output),
     )
     output = signature.pick(output)
     form = _form(output, expected)
@@ -231,6 +235,11 @@ def made_up_rows(signature, n_rows=4):
         if signature.inputs is None
         else dict(zip(signature.inputs, tensors, strict=True))
     )
+
+
+def _is_mapping(output):
+    """Whether a module gave a mapping, and not an object of which Mapping is one side."""
+    return isinstance(output, Mapping) and not hasattr(output, "logits")
 
 
 def _counting_part(output):
