@@ -78,8 +78,8 @@ judge("biased network", net)
 # ----------
 # Plain fine-tuning on the balanced images is the floor of any comparison. The fair teacher is
 # the biased network with what it learned of the classes' frequencies in each group taken back,
-# and the third way attacks the current network's pixels in every batch as well. Each digit has 15
-# balanced images in each colour, of which every fit would warn; the test images are a thousand.
+# and the third way attacks the current network's pixels in every batch as well. Each digit has
+# 15 balanced images in each colour, of which every fit would warn; the test images are 1000.
 
 warnings.simplefilter("ignore", SmallGroupWarning)
 goal = {
