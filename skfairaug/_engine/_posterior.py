@@ -1,6 +1,9 @@
 """How likely a row lies in each (label, group) cell, estimated in two factors, cross-fitted."""
 
+import warnings
+
 import numpy as np
+from scipy.linalg import LinAlgWarning
 from scipy.special import log_softmax
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
@@ -150,7 +153,10 @@ class Calibration:
         self.scale_ = max(float(_log_odds(log_proba).std()), np.finfo(np.float32).tiny)
         # Few columns, nearly collinear where a net is sure: Newton's steps converge there.
         self.model_ = LogisticRegression(C=100.0, solver="newton-cholesky")
-        self.model_.fit(self._inputs(log_proba, group_proba), y)
+        with warnings.catch_warnings():
+            # Of a step that no Newton matrix gives it, it takes L-BFGS's, and says so.
+            warnings.simplefilter("ignore", LinAlgWarning)
+            self.model_.fit(self._inputs(log_proba, group_proba), y)
         return self
 
     def predict_proba(self, log_proba, group_proba):
