@@ -11,16 +11,19 @@ BIN := $(VENV)/bin
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo test doc bench lint clean distclean
+.PHONY: help demo test test-all doc bench lint clean distclean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
 
 demo: $(VENV)/.installed-plot ## set up, then debias a network on synthetic loans (under a minute)
 	$(BIN)/python -m skfairaug demo
 
 test: $(VENV)/.installed-test ## set up, then run the tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist worksteal $(PYTEST_ARGS)
+
+test-all: $(VENV)/.installed-test ## set up, then run all tests, the slow ones too
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m "" $(PYTEST_ARGS)
 
 doc: $(VENV)/.installed-doc ## set up, then build doc/_build/html; a warning is an error
 	$(BIN)/python -m sphinx -W --keep-going -b html doc doc/_build/html

@@ -41,6 +41,7 @@ OURS = (
     "penalty",
     "margin",
     "sensitive_columns",
+    "pos_label",
 )
 
 #: Parameters that say how a network learns.

@@ -285,7 +285,7 @@ class MaskReactivator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, NetHold
         module, infer = net.module_, net.infer
 
         def masked_module(*rows, **by_name):
-            return masked_forward(module, masks, rows[0] if rows else by_name)
+            return masked_forward(module, masks, *rows, **by_name)
 
         def masked(X, **params):
             # Through the net's own infer: that of a binary net squeezes a column of logits.

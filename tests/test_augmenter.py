@@ -126,6 +126,7 @@ def test_weights_grow_with_the_bias_and_its_scale(augmenter, rows):
     np.testing.assert_allclose(weights(weight_scale=0.0), 1)
 
 
+@pytest.mark.filterwarnings("ignore:the classifier's balanced accuracy on these rows")
 def test_images_move_everywhere(rows):
     X = rows.X[:, [0]].repeat(9, axis=1).reshape(240, 1, 3, 3)
     module = nn.Sequential(nn.Conv2d(1, 4, 2), nn.ReLU(), nn.Flatten(), nn.Linear(16, 2))

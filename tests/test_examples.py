@@ -9,6 +9,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 EXAMPLES = sorted((ROOT / "examples").glob("plot_*.py"))
+SLOW = "plot_02", "plot_03", "plot_04", "plot_10"
 TIMEOUT = 300  # seconds; a script should need a tenth of it
 
 
@@ -18,7 +19,13 @@ def test_there_are_examples():
     }
 
 
-@pytest.mark.parametrize("script", EXAMPLES, ids=lambda script: script.stem)
+def marked(script):
+    """A slow script is run by `make test-all`, and by the gallery of the docs."""
+    slow = script.stem.startswith(SLOW)
+    return pytest.param(script, marks=[pytest.mark.slow] * slow, id=script.stem)
+
+
+@pytest.mark.parametrize("script", map(marked, EXAMPLES))
 def test_example_runs(script, tmp_path):
     # plt.show() is right in a gallery and warns where there is no screen.
     no_screen = "ignore:FigureCanvasAgg is non-interactive:UserWarning"

@@ -253,7 +253,9 @@ def _check_mitigators(mitigators, estimator):
 
 
 def _check_shared(estimator, preprocessor):
-    made = isinstance(estimator, BaseEstimator) and hasattr(estimator, "predict")
+    made = is_fitted_net(estimator) or (
+        isinstance(estimator, BaseEstimator) and hasattr(estimator, "predict")
+    )
     trains = callable(estimator) and not isinstance(estimator, type)
     if not (estimator is None or made or trains):
         raise ValueError(

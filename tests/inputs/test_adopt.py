@@ -9,8 +9,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from lightgbm import LGBMClassifier
 from sklearn.base import clone
+from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
@@ -175,8 +175,8 @@ def test_portable(wrap):
     ("given", "came"),
     [
         (LogisticRegression(), "LogisticRegression"),
-        (LGBMClassifier(), "LGBMClassifier"),
-        (make_pipeline(StandardScaler(), LGBMClassifier()), "a Pipeline that ends in LGBM"),
+        (HistGradientBoostingClassifier(), "HistGradientBoostingClassifier"),
+        (make_pipeline(StandardScaler(), LogisticRegression()), "a Pipeline that ends in Log"),
         (FrozenEstimator(LogisticRegression()), "LogisticRegression"),
         (None, "NoneType"),
         (nn.Linear, "the class Linear, not a trained module of it"),
