@@ -25,7 +25,7 @@ def marked(script):
     return pytest.param(script, marks=[pytest.mark.slow] * slow, id=script.stem)
 
 
-@pytest.mark.parametrize("script", map(marked, EXAMPLES))
+@pytest.mark.parametrize("script", [marked(script) for script in EXAMPLES])
 def test_example_runs(script, tmp_path):
     # plt.show() is right in a gallery and warns where there is no screen.
     no_screen = "ignore:FigureCanvasAgg is non-interactive:UserWarning"

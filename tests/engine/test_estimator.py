@@ -677,6 +677,7 @@ def test_what_has_no_effect_is_an_error(cls, params, message, net, rows):
 
 #: Parameters of the steps that the tuner's stand for, and others than the defaults.
 OVERRULED = {
+    "pos_label": 1,
     "estimator": "another",
     "constraint": "equal_opportunity",
     "tolerance": 0.1,
