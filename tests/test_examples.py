@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 EXAMPLES = sorted((ROOT / "examples").glob("plot_*.py"))
-SLOW = "plot_02", "plot_03", "plot_04", "plot_10"
+SLOW = "plot_01", "plot_02", "plot_03", "plot_04", "plot_10"
 TIMEOUT = 300  # seconds; a script should need a tenth of it
 
 
