@@ -39,6 +39,7 @@ from skfairaug._inputs._groups import (
 )
 from skfairaug._inputs._intervals import Interval
 from skfairaug._inputs._labels import (
+    CHANCE_ROWS,
     encode_favourable,
     output_order,
     warn_below_chance,
@@ -62,10 +63,6 @@ from skfairaug.steps.importance import group_columns
 
 #: Stands for an infinite cut-off, that of a constant prediction: scores stay finite.
 LARGEST = float(np.finfo(np.float32).max)
-
-
-#: Rows on which a network is asked whether it contradicts the labels.
-CHANCE_ROWS = 2048
 
 
 class Rows(NamedTuple):

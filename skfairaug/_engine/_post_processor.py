@@ -15,7 +15,7 @@ from skfairaug._inputs._checks import check_training_rows
 from skfairaug._inputs._given import take
 from skfairaug._inputs._groups import Groups
 from skfairaug._inputs._intervals import Interval
-from skfairaug._inputs._labels import output_order, warn_below_chance
+from skfairaug._inputs._labels import CHANCE_ROWS, output_order, warn_below_chance
 from skfairaug._inputs._models import (
     behind_steps,
     check_fits,
@@ -86,7 +86,7 @@ class PostProcessor(ClassifierHolder):
                 check_scorer(unwrap(self.estimator))
             if _is_fitted(self.estimator):
                 self._check_names()
-                self._check_classes(rows.X)
+                self._check_classes()
                 return self._adopted(rows, held_out), rows
         kept, spent = split_cells(rows.cells, self.debias_fraction, self._seed)
         check_training_rows(rows.cells, kept, spent)
@@ -101,16 +101,21 @@ class PostProcessor(ClassifierHolder):
     def _adopted(self, rows, held_out):
         """The fitted classifier, a module of it in a net, and the order of its outputs."""
         estimator, net = self.estimator, is_fitted_net(self.estimator)
-        core = unwrap(estimator)
+        core, some = unwrap(estimator), np.arange(len(rows.y))[held_out][:CHANCE_ROWS]
+        X = take(rows.X, some)
         if net:
-            estimator = with_core(estimator, as_net(core, behind_steps(estimator, rows.X)))
+            check_net(estimator)
+            behind = behind_steps(estimator, X)
+            adopted = as_net(core, behind)
+            check_fits(adopted, behind, len(self.classes_))
+            estimator = with_core(estimator, adopted)
         self._order = output_order(core if net else estimator, self._labels)
         if len(self._labels) == 2:
-            score, is_probability = favourable_score(estimator, rows.X, self._order[1])
+            score, is_probability = favourable_score(estimator, X, self._order[1])
             predicted = score > 0.5 if is_probability else score > 0
             warn_below_chance(
-                rows.y[held_out],
-                predicted.astype(int)[held_out],
+                rows.y[some],
+                predicted.astype(int),
                 self._labels,
                 core if net else estimator,
                 stacklevel=7,  # here, _biased, _fit, fit, what `fits` puts around, the caller
@@ -132,12 +137,9 @@ class PostProcessor(ClassifierHolder):
                 f"{list(known)}: give the same in the same order."
             )
 
-    def _check_classes(self, X):
-        """Raise if the classifier knows other classes than `fit`, or takes other rows."""
+    def _check_classes(self):
+        """Raise if the classifier knows another number of classes; nets are run instead."""
         if is_fitted_net(self.estimator):
-            X = behind_steps(self.estimator, X)
-            check_net(self.estimator)
-            check_fits(as_net(unwrap(self.estimator), X), X, len(self.classes_))
             return
         known = getattr(self.estimator, "classes_", self.classes_)
         if len(known) != len(self.classes_):

@@ -7,6 +7,9 @@ import pandas as pd
 
 from skfairaug._inputs._checks import encode_labels
 
+#: Rows on which a classifier is asked whether it contradicts the labels.
+CHANCE_ROWS = 2048
+
 #: Standard errors below chance from which a network's outputs seem to be the other way round.
 SURE = 3.0
 
