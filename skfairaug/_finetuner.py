@@ -563,6 +563,9 @@ class FairAugmentFineTuner(BaseIntraProcessor):
                 stacklevel=6,  # _fine_tune, _train, _debias, fit, _fit_context, the caller
             )
 
+    def _decision(self):
+        return super()._decision() if self._predictor is None else self._predictor.numbers()
+
     def _export(self):
         if self._predictor is None:
             return super()._export()

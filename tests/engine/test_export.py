@@ -311,6 +311,30 @@ def test_the_rule_leaves_with_its_net(name, constraint, trained, many):
     assert same[~near].all()
 
 
+@pytest.mark.parametrize("name", NETS)
+def test_the_rule_as_a_tuners_result_leaves_with_its_net(name, trained, many):
+    X, y, group = draw(400, 3)
+    fair = FairAugmentFineTuner(trained(name), tolerance=0.2, result="rule", random_state=0)
+    fair.fit(X, y, sensitive_features=group)
+    near = np.abs(fair.decision_function(many)) < 1e-6
+    same = decisions(fair, fair.to_module(), many) == (fair.predict(many) == 1)
+    assert same[~near].all()
+    assert not near.all()
+
+
+@pytest.mark.parametrize("name", NETS)
+def test_where_the_first_output_is_the_favourable_one(name, trained, many):
+    fair = tuned(trained(name), pos_label=0)
+    assert fair.net_.output_order_ == [1, 0]
+    for module in [*fair._export(), fair.to_module(many)]:
+        np.testing.assert_array_equal(decisions(fair, module, many), fair.predict(many) == 1)
+
+
+def test_a_rule_whose_first_output_is_the_favourable_one(trained):
+    with pytest.raises(ValueError, match="the favourable label is the net's first output"):
+        ruled(trained("logits"), pos_label=0).to_module()
+
+
 def test_the_rule_of_images_reads_the_representation():
     X, y, group = draw(400, 3)
     images = X.reshape(-1, 1, 2, 2)

@@ -132,6 +132,21 @@ def test_the_rule_over_a_net(constraint, net, rows, tmp_path):
     )
 
 
+@pytest.mark.parametrize("params", [{"pos_label": 0}, {"result": "rule"}], ids=str)
+def test_another_label_or_the_rule_as_the_result(params, net, rows, tmp_path):
+    fair = FairAugmentFineTuner(net, tolerance=0.9, random_state=0, **params)
+    if "result" not in params:
+        fair.set_params(max_epochs=1, steps_per_epoch=2)
+    fair.fit(rows.X, rows.y, sensitive_features=rows.group)
+    skfairaug.save(fair, tmp_path / "fair.safetensors")
+    again = skfairaug.load(tmp_path / "fair.safetensors", blank())
+    np.testing.assert_allclose(
+        again.decision_function(rows.X), fair.decision_function(rows.X), rtol=1e-6
+    )
+    np.testing.assert_array_equal(again.predict(rows.X), fair.predict(rows.X))
+    assert model_fingerprint(again) == model_fingerprint(fair)
+
+
 def test_a_parameter_of_another_package_is_left_out(net, rows, quick, tmp_path):
     quick |= {"random_state": np.random.RandomState(0), "group_estimator": LogisticRegression()}
     fair = FairAugmentFineTuner(net, **quick)
